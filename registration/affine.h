@@ -1,0 +1,48 @@
+/**
+ * Rigid and affine alignment. @test registration/test_affine.c
+ *
+ * Finds the world map A (fixed points -> moving points, mm, RAS+) that minimises a similarity of fixed(x) and
+ * moving(A x). Coarse to fine; rigid: 3 rotations and 3 translations about the fixed image's centre of mass; affine: 12
+ * parameters. Starts from the headers, or from the centres of mass when that overlaps better, or from `initial`.
+ */
+#ifndef VSL_REGISTRATION_AFFINE_H
+#define VSL_REGISTRATION_AFFINE_H
+
+#include "core/options.h"
+#include "core/volume.h"
+#include "registration/progress.h"
+#include "registration/similarity.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum VslLinearKind { VSL_LINEAR_RIGID = 1, VSL_LINEAR_AFFINE } VslLinearKind;
+
+typedef struct VslAffineOptions { /* {0} = all defaults, see the table */
+    VslSimilarity similarity;
+    int iterations; /* most per level */
+    int levels;
+    VslProgressFn *progress;
+    void *progress_user;
+} VslAffineOptions;
+extern VSL_API const VslOption vsl_affine_option_table[];
+
+typedef struct VslAffineResult {
+    VslAffine affine;
+    double similarity_before, similarity_after; /* at the finest level used, higher is better */
+    int iterations;
+    double seconds;
+} VslAffineResult;
+
+/** One stage. fixed_mask, moving_mask: one channel, or NULL. initial: NULL = headers / centres of mass.
+ * @return VSL_E_NUMERIC (an image is blank, or no overlap), VSL_E_CANCELLED, VSL_E_NOMEM. */
+VSL_API VSL_MUST_USE VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed,
+                                                   const VslVolume *moving, const VslVolume *fixed_mask,
+                                                   const VslVolume *moving_mask, const VslAffine *initial,
+                                                   VslLinearKind kind, const VslAffineOptions *opt, VslBackend *be);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
