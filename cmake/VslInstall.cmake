@@ -1,0 +1,45 @@
+# What an outsider gets: libvesal.so (every floor below the command line), the floors as static libraries, headers in
+# include/vesal/<floor>/, a CMake package (vesal::vesal, vesal::<floor>) and vesal.pc.
+include(CMakePackageConfigHelpers)
+
+set(library_floors "")
+foreach(floor core io registration phantom)
+    if(TARGET vesal_${floor})
+        list(APPEND library_floors ${floor})
+        install(DIRECTORY ${PROJECT_SOURCE_DIR}/${floor} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vesal
+            FILES_MATCHING PATTERN "*.h" PATTERN "*_private.h" EXCLUDE)
+    endif()
+endforeach()
+list(TRANSFORM library_floors PREPEND vesal_ OUTPUT_VARIABLE library_targets)
+
+# The floors are compiled hidden: only what VSL_API marks leaves the shared library. Their objects are taken whole; the
+# archives themselves are linked for what they need.
+list(TRANSFORM library_targets REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE library_objects)
+add_library(libvesal SHARED ${library_objects})
+add_library(vesal::vesal ALIAS libvesal)
+set_target_properties(libvesal PROPERTIES OUTPUT_NAME vesal EXPORT_NAME vesal LINKER_LANGUAGE C
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+target_link_libraries(libvesal PRIVATE ${library_targets} vsl_flags)
+target_include_directories(libvesal INTERFACE
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/vesal>)
+
+install(TARGETS libvesal EXPORT VesalTargets)
+install(TARGETS ${library_targets} EXPORT VesalFloorTargets)
+if(TARGET vesal)
+    install(TARGETS vesal)
+endif()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Vesal)
+install(EXPORT VesalTargets NAMESPACE vesal:: DESTINATION ${package_dir})
+install(EXPORT VesalFloorTargets NAMESPACE vesal:: DESTINATION ${package_dir})
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/VesalConfig.cmake.in ${PROJECT_BINARY_DIR}/VesalConfig.cmake
+    INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/VesalConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/VesalConfig.cmake ${PROJECT_BINARY_DIR}/VesalConfigVersion.cmake
+    DESTINATION ${package_dir})
+
+# The prefix is found from where vesal.pc lies, so that an installed tree can be moved.
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH prefix_from_pc /prefix/${pkgconfig_dir} /prefix)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/vesal.pc.in ${PROJECT_BINARY_DIR}/vesal.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/vesal.pc DESTINATION ${pkgconfig_dir})
