@@ -1,0 +1,21 @@
+#!/bin/sh
+# Called by ./run bench [pairs|large|heads|kernels|all|report] [options of compare.py].
+set -eu
+cd "$(dirname "$0")/.."
+part=${1:-all}
+[ $# = 0 ] || shift
+
+if [ "$part" = kernels ] || [ "$part" = all ]; then
+    build/release/bench/bench_kernels --out build/bench/kernels.tsv
+fi
+if [ "$part" = kernels ]; then
+    exit 0
+fi
+# The peers' Python packages live in a folder of their own, which nothing else uses.
+venv=${VSL_BENCH_VENV:-build/bench-venv}
+if ! [ -e "$venv/complete" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q picsl-greedy antspyx nibabel scipy
+    touch "$venv/complete"
+fi
+exec "$venv/bin/python" bench/compare.py "$part" "$@"
