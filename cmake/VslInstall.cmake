@@ -25,9 +25,6 @@ target_include_directories(libvesal INTERFACE
 
 install(TARGETS libvesal EXPORT VesalTargets)
 install(TARGETS ${library_targets} EXPORT VesalFloorTargets)
-if(TARGET vesal)
-    install(TARGETS vesal)
-endif()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Vesal)
 install(EXPORT VesalTargets NAMESPACE vesal:: DESTINATION ${package_dir})
