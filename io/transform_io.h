@@ -24,8 +24,8 @@ VSL_API VSL_MUST_USE VslStatus vsl_transform_kind(VslTransformKind *out, const c
 /** Any of the three affine forms. ITK types: AffineTransform, MatrixOffsetTransformBase, Euler3D, VersorRigid3D,
  * Similarity3D, Translation (double or float). @return VSL_E_FORMAT, VSL_E_UNSUPPORTED (names the type). */
 VSL_API VSL_MUST_USE VslStatus vsl_affine_read(VslAffine *out, const char *path);
-/** .mat (ANTs), .txt/.tfm (ITK text); any other suffix: plain 4x4, RAS. centre_ras: ITK centre of rotation (does not
- * change the map). Atomic. */
+/** .mat (ANTs), .txt/.tfm (ITK text); any other suffix: plain 4x4, RAS. centre_ras: ITK centre of rotation, mm, or
+ * NULL = the origin (it does not change the map). Atomic. */
 VSL_API VSL_MUST_USE VslStatus vsl_affine_write(const char *path, const VslAffine *a, const double centre_ras[3]);
 
 /** Displacement field -> 3 channels, world mm, RAS+. Intent 1007 (or 0 in a 5-D x y z 1 3 file): LPS; 1006: RAS.
