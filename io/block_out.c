@@ -1,0 +1,127 @@
+/* ISA-L deflates, level 1: about a tenth of zlib's time at a few per cent more bytes. */
+#include "io/block_out.h"
+
+#include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/parallel.h"
+
+enum {
+    LEVEL = 1,
+    PACKED_BYTES = VSL_BLOCK_BYTES + VSL_BLOCK_BYTES / 4 + 4096, /* incompressible data grow by far less */
+    BLOCKS_PER_THREAD = 2,
+    BATCH_MOST = 64
+};
+
+/* Scratch of one thread. */
+typedef struct Deflater {
+    struct isal_zstream stream;
+    unsigned char level[ISAL_DEF_LVL1_DEFAULT];
+} Deflater;
+
+typedef struct Block {
+    unsigned char raw[VSL_BLOCK_BYTES];
+    unsigned char packed[PACKED_BYTES];
+    int64_t raw_size, packed_size; /* packed_size -1: the compressor failed */
+} Block;
+
+typedef struct Batch {
+    Block *block;
+    Deflater *deflater; /* one per thread; NULL: plain */
+    int64_t first, total;
+    VslFillFn *fill;
+    void *ctx;
+} Batch;
+
+static void deflate_block(Block *b, Deflater *d)
+{
+    struct isal_zstream *z = &d->stream;
+    isal_deflate_init(z);
+    z->level = LEVEL;
+    z->level_buf = d->level;
+    z->level_buf_size = sizeof d->level;
+    z->flush = FULL_FLUSH;
+    z->next_in = b->raw;
+    z->avail_in = (uint32_t)b->raw_size;
+    z->next_out = b->packed;
+    z->avail_out = PACKED_BYTES;
+    const int code = isal_deflate(z);
+    b->packed_size =
+        code == COMP_OK && z->avail_in == 0 && z->avail_out > 0 ? PACKED_BYTES - (int64_t)z->avail_out : -1;
+}
+
+static void make_block(void *ctx, int64_t item, int worker)
+{
+    const Batch *batch = ctx;
+    Block *b = &batch->block[item];
+    const int64_t at = (batch->first + item) * VSL_BLOCK_BYTES, left = batch->total - at;
+
+    b->raw_size = left < VSL_BLOCK_BYTES ? left : VSL_BLOCK_BYTES;
+    batch->fill(batch->ctx, b->raw, at, b->raw_size);
+    if (batch->deflater) {
+        deflate_block(b, &batch->deflater[worker]);
+    }
+}
+
+static VslStatus write_batch(VslFileOut *f, const Batch *batch, int64_t count, uint32_t *crc)
+{
+    VslStatus st = VSL_OK;
+
+    for (int64_t i = 0; i < count; i++) {
+        const Block *b = &batch->block[i];
+        if (!batch->deflater) {
+            VSL_TRY(vsl_file_out_write(f, b->raw, (size_t)b->raw_size));
+            continue;
+        }
+        VSL_CHECK(b->packed_size >= 0, VSL_E_EXTERNAL, "the compressor failed on a block of %lld bytes",
+                  (long long)b->raw_size);
+        VSL_TRY(vsl_file_out_write(f, b->packed, (size_t)b->packed_size));
+        *crc = crc32_gzip_refl(*crc, b->raw, (uint64_t)b->raw_size);
+    }
+out:
+    return st;
+}
+
+static void put_little_endian(unsigned char *out, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) {
+        out[i] = (unsigned char)(value >> (8 * i));
+    }
+}
+
+VslStatus vsl_block_out(VslFileOut *f, int64_t total, int gzip, int threads, VslFillFn *fill, void *ctx)
+{
+    VslStatus st = VSL_OK;
+    /* deflate, no flags, no time, no hints, unknown system */
+    static const unsigned char header[10] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
+    unsigned char trailer[10] = {3, 0}; /* the empty last block, then CRC-32 and length */
+    const int64_t blocks = (total + VSL_BLOCK_BYTES - 1) / VSL_BLOCK_BYTES;
+    Batch batch = {.total = total, .fill = fill, .ctx = ctx};
+    uint32_t crc = 0;
+
+    threads = vsl_threads_resolve(threads);
+    int64_t size = (int64_t)threads * BLOCKS_PER_THREAD;
+    size = size > BATCH_MOST ? BATCH_MOST : size;
+    size = size > blocks ? blocks : size;
+    VSL_TRY(VSL_NEW(&batch.block, size, "output blocks"));
+    if (gzip) {
+        VSL_TRY(VSL_NEW0(&batch.deflater, threads, "deflate buffers"));
+        VSL_TRY(vsl_file_out_write(f, header, sizeof header));
+    }
+    for (batch.first = 0; batch.first < blocks; batch.first += size) {
+        const int64_t count = blocks - batch.first < size ? blocks - batch.first : size;
+        vsl_parallel_for(count, threads, make_block, &batch);
+        VSL_TRY(write_batch(f, &batch, count, &crc));
+    }
+    if (gzip) {
+        put_little_endian(trailer + 2, crc);
+        put_little_endian(trailer + 6, (uint32_t)((uint64_t)total & 0xffffffffu));
+        VSL_TRY(vsl_file_out_write(f, trailer, sizeof trailer));
+    }
+out:
+    vsl_free(batch.deflater);
+    vsl_free(batch.block);
+    return st;
+}
