@@ -36,6 +36,9 @@ out:
 void vsl_backend_close(VslBackend **be)
 {
     if (*be) {
+        if ((*be)->scratch) {
+            (*be)->table->release(*be, (*be)->scratch);
+        }
         (*be)->table->close(*be);
         vsl_free(*be);
         *be = NULL;
@@ -55,6 +58,23 @@ int vsl_backend_threads(const VslBackend *be)
 int vsl_backend_is_host(const VslBackend *be)
 {
     return be->table->is_host;
+}
+
+VslStatus vsl_backend_scratch(float **out, VslBackend *be, int64_t count)
+{
+    VslStatus st = VSL_OK;
+    if (count > be->scratch_count) {
+        if (be->scratch) {
+            be->table->release(be, be->scratch);
+            be->scratch = NULL;
+            be->scratch_count = 0;
+        }
+        VSL_TRY(be->table->alloc(be, &be->scratch, count));
+        be->scratch_count = count;
+    }
+    *out = be->scratch;
+out:
+    return st;
 }
 
 int64_t vsl_field_count(const VslField *f)

@@ -37,6 +37,9 @@ VSL_API const char *vsl_backend_name(const VslBackend *be);
 VSL_API int vsl_backend_threads(const VslBackend *be);
 /** 1 when data pointers of this backend's fields can be read by the host. */
 VSL_API int vsl_backend_is_host(const VslBackend *be);
+/** Scratch memory of the backend (host memory on the CPU), 64-byte aligned, grown as needed and kept until close; one
+ * kernel uses it at a time and its content is lost at the next call. @return VSL_E_NOMEM. */
+VSL_API VSL_MUST_USE VslStatus vsl_backend_scratch(float **out, VslBackend *be, int64_t count);
 
 /** New field, zero-filled. out must be empty. */
 VSL_API VSL_MUST_USE VslStatus vsl_field_new(VslField *out, VslBackend *be, const int64_t n[3], int channels);
@@ -46,7 +49,7 @@ VSL_API VSL_MUST_USE VslStatus vsl_field_upload(VslField *f, const float *host, 
 VSL_API VSL_MUST_USE VslStatus vsl_field_download(float *host, const VslField *f, int64_t count);
 VSL_API int64_t vsl_field_count(const VslField *f);
 
-/** y = x; y = a x + b y; <x, y> in double, order fixed. Shapes must agree (asserted). */
+/** y = x; y = a x + b y (b = 0: whatever y held); <x, y> in double, order fixed. Shapes must agree (asserted). */
 VSL_API VSL_MUST_USE VslStatus vsl_field_copy(VslField *y, const VslField *x);
 VSL_API VSL_MUST_USE VslStatus vsl_field_axpby(VslField *y, double a, const VslField *x, double b);
 VSL_API VSL_MUST_USE VslStatus vsl_field_dot(double *out, const VslField *x, const VslField *y);

@@ -53,8 +53,15 @@ static void axpby_item(void *ctx, int64_t item, int worker)
     const Blas *s = ctx;
     (void)worker;
     const float a = (float)s->a, b = (float)s->b;
-    for (int64_t i = item * CHUNK, end = chunk_end(item, s->count); i < end; i++) {
-        s->y[i] = a * s->x[i] + b * s->y[i];
+    const int64_t end = chunk_end(item, s->count);
+    if (b == 0) { /* what y held, NaN perhaps, does not matter */
+        for (int64_t i = item * CHUNK; i < end; i++) {
+            s->y[i] = a * s->x[i];
+        }
+    } else {
+        for (int64_t i = item * CHUNK; i < end; i++) {
+            s->y[i] = a * s->x[i] + b * s->y[i];
+        }
     }
 }
 

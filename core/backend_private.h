@@ -25,6 +25,8 @@ struct VslBackend {
     char name[96];
     int threads;
     void *state; /* the backend's own */
+    float *scratch;
+    int64_t scratch_count;
 };
 
 struct VslFilter {

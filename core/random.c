@@ -39,7 +39,7 @@ double vsl_random_normal(uint64_t seed, uint64_t stream, uint64_t index)
 
 uint64_t vsl_random_stream(const char *name)
 {
-    uint64_t h = 1469598103934665603u;
+    uint64_t h = 14695981039346656037u;
     for (; *name; name++) {
         h = (h ^ (unsigned char)*name) * 1099511628211u;
     }

@@ -25,13 +25,15 @@ typedef enum VslPreset { VSL_PRESET_FAST = 1, VSL_PRESET_DEFAULT, VSL_PRESET_ACC
 
 typedef struct VslLddmmOptions { /* {0} = all defaults, see the table */
     VslSimilarity similarity;
-    double alpha_mm2; /* kernel width */
-    double weight;    /* similarity weight per mm^3 against the squared V-norm */
-    double window_mm; /* LNCC window radius; 0 = the preset's, in voxels of each level */
-    double band_mm;   /* finest velocity spacing */
-    int iterations;   /* most on the finest level */
-    int time_steps;
+    double alpha_mm2;
+    double weight;
+    int window;
+    double band_mm;
     int levels;
+    double finest_mm;
+    int iterations, fine_iterations;
+    int time_steps;
+    double tolerance;
     VslProgressFn *progress;
     void *progress_user;
 } VslLddmmOptions;

@@ -1,0 +1,225 @@
+/* Runge-Kutta EPDiff, midpoint particles, and their transposes. */
+#include "registration/flow.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Symbol of -Laplacian with second differences of spacing h, for mode i of n. */
+static double minus_laplacian(int64_t i, int64_t n, double h)
+{
+    return n > 1 ? (2.0 - 2.0 * cos(6.283185307179586476925 * (double)i / (double)n)) / (h * h) : 0.0;
+}
+
+static VslStatus make_symbols(RegFlow *f, const VslKernel *kernel)
+{
+    VslStatus st = VSL_OK;
+    const int64_t ns[3] = {f->n[0] / 2 + 1, f->n[1], f->n[2]}, count = ns[0] * ns[1] * ns[2];
+    float *k = NULL;
+    VslField *fields[3] = {&f->smooth, &f->root, &f->inverse_root};
+    VSL_TRY(VSL_NEW(&k, 3 * count, "kernel symbols"));
+    for (int64_t q = 0; q < count; q++) {
+        const double laplacian = minus_laplacian(q % ns[0], f->n[0], f->h[0]) +
+                                 minus_laplacian(q / ns[0] % ns[1], f->n[1], f->h[1]) +
+                                 minus_laplacian(q / (ns[0] * ns[1]), f->n[2], f->h[2]);
+        double sum = 0;
+        for (int s = 0; s < kernel->scales; s++) {
+            sum += kernel->weight[s] * pow(kernel->gamma + kernel->alpha_mm2[s] * laplacian, -kernel->power);
+        }
+        k[q] = (float)sum;
+        k[q + count] = (float)(1.0 / sqrt(sum));
+        k[q + 2 * count] = (float)sqrt(sum);
+    }
+    for (int i = 0; i < 3; i++) {
+        VSL_TRY(vsl_field_new(fields[i], f->be, ns, 1));
+        VSL_TRY(vsl_field_upload(fields[i], k + i * count, count));
+    }
+out:
+    vsl_free(k);
+    return st;
+}
+
+static VslStatus new_fields(VslField **out, VslBackend *be, const int64_t n[3], int count)
+{
+    VslStatus st = VSL_OK;
+    VSL_TRY(VSL_NEW0(out, count, "fields"));
+    for (int i = 0; i < count; i++) {
+        VSL_TRY(vsl_field_new(&(*out)[i], be, n, 3));
+    }
+out:
+    return st;
+}
+
+static void free_fields(VslField **fields, int count)
+{
+    for (int i = 0; *fields && i < count; i++) {
+        vsl_field_free(&(*fields)[i]);
+    }
+    vsl_free(*fields);
+    *fields = NULL;
+}
+
+VslStatus reg_flow_new(RegFlow *out, VslBackend *be, const int64_t n[3], const double h[3], const VslKernel *kernel,
+                       int steps)
+{
+    VslStatus st = VSL_OK;
+    RegFlow f = {.be = be, .op = reg_kernels(be), .steps = steps};
+    int64_t values = 3;
+    memcpy(f.n, n, sizeof f.n);
+    memcpy(f.h, h, sizeof f.h);
+    VSL_CHECK(steps >= 1, VSL_E_ARG, "%d time steps, expected at least 1", steps);
+    VSL_CHECK(kernel->scales >= 1 && kernel->scales <= VSL_MAX_SCALES, VSL_E_ARG,
+              "a kernel of %d scales, expected 1 to %d", kernel->scales, VSL_MAX_SCALES);
+    VSL_CHECK(vsl_mul_ok(values, n[0], &values) && vsl_mul_ok(values, n[1], &values) &&
+                  vsl_mul_ok(values, n[2], &values) && values <= INT32_MAX,
+              VSL_E_UNSUPPORTED, "a velocity grid of %lldx%lldx%lld is too large", (long long)n[0], (long long)n[1],
+              (long long)n[2]);
+    VSL_TRY(vsl_filter_new(&f.filter, be, n, 3));
+    VSL_TRY(make_symbols(&f, kernel));
+    VSL_TRY(new_fields(&f.m, be, n, 4 * steps + 1));
+    VSL_TRY(new_fields(&f.v, be, n, 4 * steps + 1));
+    for (int i = 0; i < 4; i++) {
+        VSL_TRY(vsl_field_new(&f.work[i], be, n, 3));
+    }
+    *out = f;
+    memset(&f, 0, sizeof f);
+out:
+    reg_flow_free(&f);
+    return st;
+}
+
+void reg_flow_free(RegFlow *f)
+{
+    vsl_filter_free(&f->filter);
+    vsl_field_free(&f->smooth);
+    vsl_field_free(&f->root);
+    vsl_field_free(&f->inverse_root);
+    free_fields(&f->m, 4 * f->steps + 1);
+    free_fields(&f->v, 4 * f->steps + 1);
+    free_fields(&f->cot, 2 * f->steps);
+    free_fields(&f->y, f->steps + 1);
+    for (int i = 0; i < 4; i++) {
+        vsl_field_free(&f->work[i]);
+    }
+    *f = (RegFlow){0};
+}
+
+/* v of stage s from its m. */
+static VslStatus velocity(RegFlow *f, int s)
+{
+    return vsl_filter_apply(f->filter, &f->v[s], &f->m[s], &f->smooth);
+}
+
+VslStatus reg_flow_shoot(RegFlow *f, double *norm2, double *energy_drift)
+{
+    VslStatus st = VSL_OK;
+    const double dt = 1.0 / f->steps, voxel = f->h[0] * f->h[1] * f->h[2];
+    double first = 0, drift = 0;
+    for (int i = 0; i <= f->steps; i++) {
+        VslField *m = f->m + 4 * i, *v = f->v + 4 * i;
+        VSL_TRY(velocity(f, 4 * i));
+        if (i == 0 || i == f->steps || energy_drift) {
+            double e = 0;
+            VSL_TRY(vsl_field_dot(&e, m, v));
+            first = i == 0 ? e : first;
+            VSL_CHECK(isfinite(e), VSL_E_NUMERIC, "the geodesic is not finite at time %g", i * dt);
+            drift = first > 0 && fabs(e / first - 1) > drift ? fabs(e / first - 1) : drift;
+        }
+        if (i == f->steps) {
+            break;
+        }
+        VSL_TRY(vsl_field_copy(&m[4], &m[0]));
+        VSL_TRY(f->op->epdiff(&m[1], &m[0], 0.5 * dt, &m[4], dt / 6, &m[0], &v[0], f->h));
+        VSL_TRY(velocity(f, 4 * i + 1));
+        VSL_TRY(f->op->epdiff(&m[2], &m[0], 0.5 * dt, &m[4], dt / 3, &m[1], &v[1], f->h));
+        VSL_TRY(velocity(f, 4 * i + 2));
+        VSL_TRY(f->op->epdiff(&m[3], &m[0], dt, &m[4], dt / 3, &m[2], &v[2], f->h));
+        VSL_TRY(velocity(f, 4 * i + 3));
+        VSL_TRY(f->op->epdiff(NULL, NULL, 0, &m[4], dt / 6, &m[3], &v[3], f->h));
+    }
+    if (norm2) {
+        *norm2 = first * voxel;
+    }
+    if (energy_drift) {
+        *energy_drift = drift;
+    }
+out:
+    return st;
+}
+
+VslStatus reg_flow_pull_back(RegFlow *f, const int64_t n[3], const VslAffine *to_band)
+{
+    VslStatus st = VSL_OK;
+    if (!f->y || memcmp(f->y_n, n, sizeof f->y_n) != 0) {
+        free_fields(&f->y, f->steps + 1);
+        VSL_TRY(new_fields(&f->y, f->be, n, f->steps + 1));
+        memcpy(f->y_n, n, sizeof f->y_n);
+    }
+    VSL_TRY(f->op->particles_start(&f->y[f->steps], to_band));
+    for (int i = f->steps - 1; i >= 0; i--) {
+        VSL_TRY(
+            f->op->particles_step(&f->y[i], &f->y[i + 1], &f->v[4 * i + 4], &f->v[4 * i + 2], -1.0 / f->steps, f->h));
+    }
+out:
+    return st;
+}
+
+VslStatus reg_flow_carry(RegFlow *f, VslField *y, int forward)
+{
+    VslStatus st = VSL_OK;
+    for (int q = 0; q < f->steps; q++) {
+        const int i = forward ? q : f->steps - 1 - q;
+        VSL_TRY(f->op->particles_step(y, y, &f->v[forward ? 4 * i : 4 * i + 4], &f->v[4 * i + 2],
+                                      (forward ? 1.0 : -1.0) / f->steps, f->h));
+    }
+out:
+    return st;
+}
+
+/* Transpose of one Runge-Kutta stage: g = F'(m_s)^T a + K cot (cot may be NULL); sum += g; next = c1 lambda + c2 g. */
+static VslStatus stage(RegFlow *f, int s, VslField *a, const VslField *cot, VslField *sum, const VslField *lambda,
+                       double c1, double c2, int last)
+{
+    VslStatus st = VSL_OK;
+    VslField *direct = &f->work[0], *smooth = &f->work[1];
+    if (cot) {
+        VSL_TRY(vsl_field_copy(smooth, cot));
+    } else {
+        VSL_TRY(f->op->fill(smooth, 0));
+    }
+    VSL_TRY(f->op->epdiff_adjoint(direct, smooth, &f->m[s], &f->v[s], a, f->h));
+    VSL_TRY(vsl_filter_apply(f->filter, smooth, smooth, &f->smooth));
+    VSL_TRY(f->op->stage_adjoint(last ? NULL : a, sum, direct, smooth, lambda, c1, c2));
+out:
+    return st;
+}
+
+VslStatus reg_flow_adjoint(RegFlow *f, VslField *cot_m0, VslField *eta)
+{
+    VslStatus st = VSL_OK;
+    const double dt = 1.0 / f->steps;
+    VslField *lambda = cot_m0, *a = &f->work[2], *sum = &f->work[3];
+    if (!f->cot) {
+        VSL_TRY(new_fields(&f->cot, f->be, f->n, 2 * f->steps));
+    }
+    VslField *node = f->cot - 1, *mid = f->cot + f->steps; /* node[1..steps], mid[0..steps-1] */
+    for (int i = 0; i < 2 * f->steps; i++) {
+        VSL_TRY(f->op->fill(&f->cot[i], 0));
+    }
+    for (int i = 0; i < f->steps; i++) {
+        VSL_TRY(f->op->particles_adjoint(eta, &node[i + 1], &mid[i], &f->y[i + 1], &f->v[4 * i + 4], &f->v[4 * i + 2],
+                                         -dt, f->h));
+    }
+    VSL_TRY(vsl_filter_apply(f->filter, lambda, &node[f->steps], &f->smooth));
+    for (int i = f->steps - 1; i >= 0; i--) {
+        const int s = 4 * i;
+        VSL_TRY(vsl_field_copy(sum, lambda));
+        VSL_TRY(vsl_field_axpby(a, dt / 6, lambda, 0));
+        VSL_TRY(stage(f, s + 3, a, NULL, sum, lambda, dt / 3, dt, 0));
+        VSL_TRY(stage(f, s + 2, a, &mid[i], sum, lambda, dt / 3, dt / 2, 0));
+        VSL_TRY(stage(f, s + 1, a, NULL, sum, lambda, dt / 6, dt / 2, 0));
+        VSL_TRY(stage(f, s, a, i > 0 ? &node[i] : NULL, sum, lambda, 0, 0, 1));
+        VSL_TRY(vsl_field_copy(lambda, sum));
+    }
+out:
+    return st;
+}

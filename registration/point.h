@@ -1,0 +1,194 @@
+/**
+ * The arithmetic of one voxel or particle, written once for the CPU's loops and the GPU's threads.
+ *
+ * Positions are in voxels of the grid that is sampled. Sampling is trilinear; the derivative returned is that of this
+ * interpolant at the point (not a difference quotient), because gradients must be exact derivatives of the discrete
+ * energy. Indices of one field fit in int32 (registration/flow.c and lddmm.c check), which lets the CPU gather 16
+ * lanes.
+ * @test registration/test_kernels.c
+ */
+#ifndef VSL_REGISTRATION_POINT_H
+#define VSL_REGISTRATION_POINT_H
+
+#include <math.h>
+#include <stdint.h>
+
+#include "core/hd.h"
+
+typedef struct RegVec3 {
+    float x, y, z;
+} RegVec3;
+
+typedef struct RegSize {
+    int32_t nx, ny, nz;
+} RegSize;
+
+/* The cell of a point: offsets of its eight corners and the position within it, 0..1. */
+typedef struct RegCell {
+    int32_t x0, x1, y0, y1, z0, z1; /* y and z already times their strides */
+    float fx, fy, fz;
+} RegCell;
+
+/* floor(x) as an integer without a library call; garbage in (NaN, huge) gives some integer, the callers clamp it. */
+VSL_HD int32_t reg_floor_index(float x)
+{
+    const float clamped = x > -1e9f ? (x < 1e9f ? x : 1e9f) : -1e9f; /* NaN -> -1e9 */
+    const int32_t i = (int32_t)clamped;
+    return i - (clamped < (float)i ? 1 : 0);
+}
+
+VSL_HD int32_t reg_clamp_index(int32_t i, int32_t n)
+{
+    const int32_t low = i < 0 ? 0 : i;
+    return low < n ? low : n - 1;
+}
+
+/* Index on a periodic axis for positions within one period of the grid; farther ones are clamped, never out of bounds.
+ */
+VSL_HD int32_t reg_wrap_index(int32_t i, int32_t n)
+{
+    const int32_t up = i < 0 ? i + n : i;
+    return reg_clamp_index(up >= n ? up - n : up, n);
+}
+
+/* Cell on a periodic grid. */
+VSL_HD RegCell reg_cell_periodic(RegSize n, RegVec3 p)
+{
+    RegCell c;
+    const int32_t i = reg_floor_index(p.x), j = reg_floor_index(p.y), k = reg_floor_index(p.z);
+    c.fx = p.x - (float)i;
+    c.fy = p.y - (float)j;
+    c.fz = p.z - (float)k;
+    c.x0 = reg_wrap_index(i, n.nx);
+    c.x1 = c.x0 + 1 == n.nx ? 0 : c.x0 + 1;
+    const int32_t y0 = reg_wrap_index(j, n.ny), y1 = y0 + 1 == n.ny ? 0 : y0 + 1;
+    const int32_t z0 = reg_wrap_index(k, n.nz), z1 = z0 + 1 == n.nz ? 0 : z0 + 1;
+    c.y0 = y0 * n.nx;
+    c.y1 = y1 * n.nx;
+    c.z0 = z0 * n.nx * n.ny;
+    c.z1 = z1 * n.nx * n.ny;
+    return c;
+}
+
+/* Cell on an image with replicated borders: beyond the first or last voxel centre the edge value holds, slope 0. */
+VSL_HD RegCell reg_cell_clamped(RegSize n, RegVec3 p)
+{
+    RegCell c;
+    const float mx = (float)(n.nx - 1), my = (float)(n.ny - 1), mz = (float)(n.nz - 1);
+    const float x = p.x > 0 ? (p.x < mx ? p.x : mx) : 0, y = p.y > 0 ? (p.y < my ? p.y : my) : 0,
+                z = p.z > 0 ? (p.z < mz ? p.z : mz) : 0;
+    const int32_t i = (int32_t)x, j = (int32_t)y, k = (int32_t)z;
+    c.fx = x - (float)i;
+    c.fy = y - (float)j;
+    c.fz = z - (float)k;
+    c.x0 = i;
+    c.x1 = i + 1 < n.nx ? i + 1 : i;
+    c.y0 = j * n.nx;
+    c.y1 = j + 1 < n.ny ? c.y0 + n.nx : c.y0;
+    c.z0 = k * n.nx * n.ny;
+    c.z1 = k + 1 < n.nz ? c.z0 + n.nx * n.ny : c.z0;
+    return c;
+}
+
+VSL_HD float reg_lerp(float a, float b, float t)
+{
+    return a + t * (b - a);
+}
+
+VSL_HD float reg_sample(const float *f, RegCell c)
+{
+    const float a = reg_lerp(f[c.z0 + c.y0 + c.x0], f[c.z0 + c.y0 + c.x1], c.fx);
+    const float b = reg_lerp(f[c.z0 + c.y1 + c.x0], f[c.z0 + c.y1 + c.x1], c.fx);
+    const float d = reg_lerp(f[c.z1 + c.y0 + c.x0], f[c.z1 + c.y0 + c.x1], c.fx);
+    const float e = reg_lerp(f[c.z1 + c.y1 + c.x0], f[c.z1 + c.y1 + c.x1], c.fx);
+    return reg_lerp(reg_lerp(a, b, c.fy), reg_lerp(d, e, c.fy), c.fz);
+}
+
+/* Value and derivative per voxel of the interpolant. */
+typedef struct RegSlope {
+    float value, dx, dy, dz;
+} RegSlope;
+
+VSL_HD RegSlope reg_sample_slope(const float *f, RegCell c)
+{
+    const float f000 = f[c.z0 + c.y0 + c.x0], f100 = f[c.z0 + c.y0 + c.x1], f010 = f[c.z0 + c.y1 + c.x0],
+                f110 = f[c.z0 + c.y1 + c.x1], f001 = f[c.z1 + c.y0 + c.x0], f101 = f[c.z1 + c.y0 + c.x1],
+                f011 = f[c.z1 + c.y1 + c.x0], f111 = f[c.z1 + c.y1 + c.x1];
+    const float a = reg_lerp(f000, f100, c.fx), b = reg_lerp(f010, f110, c.fx), d = reg_lerp(f001, f101, c.fx),
+                e = reg_lerp(f011, f111, c.fx);
+    const float low = reg_lerp(a, b, c.fy), high = reg_lerp(d, e, c.fy);
+    RegSlope s;
+    s.value = reg_lerp(low, high, c.fz);
+    s.dx = reg_lerp(reg_lerp(f100 - f000, f110 - f010, c.fy), reg_lerp(f101 - f001, f111 - f011, c.fy), c.fz);
+    s.dy = reg_lerp(b - a, e - d, c.fz);
+    s.dz = high - low;
+    return s;
+}
+
+VSL_HD RegVec3 reg_sample3(const float *x, const float *y, const float *z, RegCell c)
+{
+    RegVec3 v;
+    v.x = reg_sample(x, c);
+    v.y = reg_sample(y, c);
+    v.z = reg_sample(z, c);
+    return v;
+}
+
+/* Offsets of a voxel of a periodic grid and its six neighbours, and 1 / (2 h) per axis. */
+typedef struct RegStencil {
+    int32_t c, xm, xp, ym, yp, zm, zp;
+    float rx, ry, rz;
+} RegStencil;
+
+/* (Du)^T m + div(m (x) u), central differences; planes of one field follow one another. EPDiff's right side is minus
+ * this with u = v; its transpose uses it with u = the cotangent (flow.c). */
+VSL_HD RegVec3 reg_transport(const float *m, const float *u, int64_t plane, RegStencil s)
+{
+    const float *mx = m, *my = m + plane, *mz = m + 2 * plane, *ux = u, *uy = u + plane, *uz = u + 2 * plane;
+    const float cx = mx[s.c], cy = my[s.c], cz = mz[s.c];
+    RegVec3 r;
+    r.x = s.rx * ((ux[s.xp] - ux[s.xm]) * cx + (uy[s.xp] - uy[s.xm]) * cy + (uz[s.xp] - uz[s.xm]) * cz +
+                  mx[s.xp] * ux[s.xp] - mx[s.xm] * ux[s.xm]) +
+          s.ry * (mx[s.yp] * uy[s.yp] - mx[s.ym] * uy[s.ym]) + s.rz * (mx[s.zp] * uz[s.zp] - mx[s.zm] * uz[s.zm]);
+    r.y = s.ry * ((ux[s.yp] - ux[s.ym]) * cx + (uy[s.yp] - uy[s.ym]) * cy + (uz[s.yp] - uz[s.ym]) * cz +
+                  my[s.yp] * uy[s.yp] - my[s.ym] * uy[s.ym]) +
+          s.rx * (my[s.xp] * ux[s.xp] - my[s.xm] * ux[s.xm]) + s.rz * (my[s.zp] * uz[s.zp] - my[s.zm] * uz[s.zm]);
+    r.z = s.rz * ((ux[s.zp] - ux[s.zm]) * cx + (uy[s.zp] - uy[s.zm]) * cy + (uz[s.zp] - uz[s.zm]) * cz +
+                  mz[s.zp] * uz[s.zp] - mz[s.zm] * uz[s.zm]) +
+          s.rx * (mz[s.xp] * ux[s.xp] - mz[s.xm] * ux[s.xm]) + s.ry * (mz[s.yp] * uy[s.yp] - mz[s.ym] * uy[s.ym]);
+    return r;
+}
+
+/* Derivative of one plane along another field: (a . grad) f at a voxel, central differences. */
+VSL_HD float reg_directional(const float *f, RegVec3 a, RegStencil s)
+{
+    return s.rx * (f[s.xp] - f[s.xm]) * a.x + s.ry * (f[s.yp] - f[s.ym]) * a.y + s.rz * (f[s.zp] - f[s.zm]) * a.z;
+}
+
+/* Squared local correlation of one window and what its derivative needs.
+ * e = -c^2 / (a b); p = 2 c / (a b); q = 2 c^2 / (a b^2). */
+typedef struct RegLncc {
+    float e, p, q;
+} RegLncc;
+
+VSL_HD RegLncc reg_lncc_terms(float covariance, float variance_i, float variance_j)
+{
+    RegLncc r;
+    const float inv_a = 1.0f / variance_i, inv_b = 1.0f / variance_j, ca = covariance * inv_a;
+    r.e = -covariance * ca * inv_b;
+    r.p = 2.0f * ca * inv_b;
+    r.q = -2.0f * r.e * inv_b;
+    return r;
+}
+
+/* Weights of the cubic convolution interpolant (Keys 1981, a = -1/2) at fraction t for nodes -1, 0, 1, 2. */
+VSL_HD void reg_cubic_weights(float w[4], float t)
+{
+    const float t2 = t * t, t3 = t2 * t;
+    w[0] = -0.5f * t3 + t2 - 0.5f * t;
+    w[1] = 1.5f * t3 - 2.5f * t2 + 1.0f;
+    w[2] = -1.5f * t3 + 2.0f * t2 + 0.5f * t;
+    w[3] = 0.5f * t3 - 0.5f * t2;
+}
+
+#endif
