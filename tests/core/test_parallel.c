@@ -1,0 +1,106 @@
+/* Loops and sums: every item once, and the same bits for every number of threads. */
+#define _GNU_SOURCE /* setenv */
+#include "core/parallel.h"
+
+#include <stdatomic.h>
+
+#include "core/random.h"
+#include "tests/check.h"
+
+enum { ITEMS = 1000, MOST_THREADS = 16 };
+
+typedef struct Counts {
+    atomic_int done[ITEMS];
+    atomic_int bad_worker;
+    int threads;
+} Counts;
+
+static void count_item(void *ctx, int64_t item, int worker)
+{
+    Counts *c = ctx;
+    atomic_fetch_add(&c->done[item], 1);
+    if (worker < 0 || worker >= c->threads) {
+        atomic_fetch_add(&c->bad_worker, 1);
+    }
+}
+
+TEST(every_item_runs_once_with_a_worker_below_the_threads)
+{
+    for (int threads = 1; threads <= MOST_THREADS; threads++) {
+        static Counts c;
+        c.threads = threads;
+        vsl_parallel_for(ITEMS, threads, count_item, &c);
+        for (int i = 0; i < ITEMS; i++) {
+            CHECK(atomic_exchange(&c.done[i], 0) == 1);
+        }
+        CHECK(atomic_load(&c.bad_worker) == 0);
+    }
+    static Counts c = {.threads = 4};
+    vsl_parallel_for(0, 4, count_item, &c);
+    vsl_parallel_for(1, 4, count_item, &c);
+    CHECK(atomic_load(&c.done[0]) == 1 && atomic_load(&c.done[1]) == 0);
+}
+
+static double uneven_term(void *ctx, int64_t item, int worker)
+{
+    (void)worker;
+    /* Terms of very different size: any other order of adding gives other bits. */
+    const double u = vsl_random_normal(*(uint64_t *)ctx, 0, (uint64_t)item);
+    return u * pow(10, (double)(item % 31) - 15);
+}
+
+TEST(a_sum_has_the_same_bits_for_any_number_of_threads)
+{
+    double partial[ITEMS];
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        const double one = vsl_parallel_sum(ITEMS, 1, uneven_term, &seed, partial);
+        for (int threads = 2; threads <= MOST_THREADS; threads++) {
+            CHECK(vsl_parallel_sum(ITEMS, threads, uneven_term, &seed, partial) == one);
+        }
+    }
+    uint64_t seed = 0;
+    CHECK(vsl_parallel_sum(0, 4, uneven_term, &seed, partial) == 0);
+}
+
+static void run_inner(void *ctx, int64_t item, int worker)
+{
+    (void)worker;
+    Counts *c = (Counts *)ctx + item;
+    vsl_parallel_for(ITEMS, c->threads, count_item, c);
+}
+
+TEST(a_loop_inside_a_loop_is_complete)
+{
+    static Counts c[8];
+    for (int i = 0; i < 8; i++) {
+        c[i].threads = 4;
+    }
+    vsl_parallel_for(8, 4, run_inner, c);
+    for (int i = 0; i < 8; i++) {
+        for (int k = 0; k < ITEMS; k++) {
+            CHECK(atomic_load(&c[i].done[k]) == 1);
+        }
+        CHECK(atomic_load(&c[i].bad_worker) == 0);
+    }
+}
+
+TEST(the_number_of_threads_is_what_was_granted)
+{
+    const int granted = vsl_threads_available();
+    CHECK(granted >= 1);
+    CHECK(vsl_threads_resolve(3) == 3);
+    CHECK(vsl_threads_resolve(0) == granted);
+    CHECK(vsl_threads_resolve(-1) == granted);
+    CHECK(setenv("OMP_NUM_THREADS", "1", 1) == 0 && vsl_threads_available() == 1);
+    CHECK(setenv("OMP_NUM_THREADS", "none", 1) == 0 && vsl_threads_available() >= 1);
+    CHECK(setenv("OMP_NUM_THREADS", "-4", 1) == 0 && vsl_threads_available() >= 1);
+}
+
+int main(void)
+{
+    RUN(every_item_runs_once_with_a_worker_below_the_threads);
+    RUN(a_sum_has_the_same_bits_for_any_number_of_threads);
+    RUN(a_loop_inside_a_loop_is_complete);
+    RUN(the_number_of_threads_is_what_was_granted);
+    return CHECK_VERDICT();
+}
