@@ -1,0 +1,170 @@
+/* vesal doctor: what was built in, what this machine offers, and a registration of a known answer in a few seconds. */
+#define _GNU_SOURCE
+#include <cairo.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "core/parallel.h"
+#include "registration/lddmm.h"
+#include "registration/quality.h"
+#include "registration/transform.h"
+
+/* A ball of two tissues whose centre and radius differ between fixed and moving: smooth edges over about a voxel. */
+static VslStatus make_ball(VslVolume *image, VslLabels *labels, double radius_mm, double shift_mm)
+{
+    VslStatus st = VSL_OK;
+    const int64_t n[3] = {32, 36, 28};
+    const double spacing[3] = {2, 2, 2.5};
+    const VslGrid grid = vsl_grid_centred(n, spacing);
+    VSL_TRY(vsl_volume_new(image, &grid, 1));
+    VSL_TRY(vsl_labels_new(labels, &grid));
+    for (int64_t k = 0; k < n[2]; k++) {
+        for (int64_t j = 0; j < n[1]; j++) {
+            for (int64_t i = 0; i < n[0]; i++) {
+                const double voxel[3] = {(double)i, (double)j, (double)k};
+                double x[3];
+                vsl_affine_point(x, &grid.to_ras, voxel);
+                const double r = sqrt((x[0] - shift_mm) * (x[0] - shift_mm) + x[1] * x[1] + 1.3 * x[2] * x[2]);
+                const int64_t at = (k * n[1] + j) * n[0] + i;
+                image->data[at] =
+                    (float)(60 / (1 + exp((r - radius_mm) / 1.5)) + 40 / (1 + exp((r - 0.5 * radius_mm) / 1.5)));
+                labels->data[at] = r < 0.5 * radius_mm ? 2 : r < radius_mm ? 1 : 0;
+            }
+        }
+    }
+out:
+    return st;
+}
+
+static VslStatus mean_dice(double *out, const VslLabels *a, const VslLabels *b, int threads)
+{
+    VslLabelScore *rows = NULL;
+    int count = 0;
+    const VslStatus st = vsl_label_scores(&rows, &count, out, a, b, 0, threads);
+    vsl_free(rows);
+    return st;
+}
+
+/* Each line is one check with its bar. */
+static void check(json_t *checks, const char *name, double value, double low, double high, int *bad)
+{
+    const int good = value >= low && value <= high;
+    *bad += !good;
+    json_array_append_new(checks, json_pack("{s:s,s:o,s:f,s:f,s:b}", "check", name, "value", cli_json_number(value),
+                                            "low", low, "high", high, "good", good));
+}
+
+static VslStatus self_test(Cli *cli, json_t *checks, int *bad)
+{
+    VslStatus st = VSL_OK;
+    VslVolume fixed = {0}, moving = {0}, jac = {0};
+    VslLabels fixed_labels = {0}, moving_labels = {0}, warped = {0};
+    VslLddmmResult r = {0};
+    VslLddmmOptions options = {0};
+    VslJacobianStats stats = {0};
+    VslInverseConsistency inverse = {0};
+    double before = 0, after = 0;
+    VSL_TRY(make_ball(&fixed, &fixed_labels, 20, 0));
+    VSL_TRY(make_ball(&moving, &moving_labels, 24, 3));
+    vsl_lddmm_preset(&options, VSL_PRESET_FAST);
+    options.progress = cli_progress;
+    options.progress_user = cli;
+    VSL_TRY(vsl_lddmm(&r, &fixed, &moving, NULL, NULL, NULL, &options, cli->be));
+    const VslMap map = {.disp = &r.shot.disp};
+    VSL_TRY(vsl_apply_labels(&warped, &fixed.grid, &moving_labels, &map, 1, cli->threads));
+    VSL_TRY(mean_dice(&before, &fixed_labels, &moving_labels, cli->threads));
+    VSL_TRY(mean_dice(&after, &fixed_labels, &warped, cli->threads));
+    VSL_TRY(vsl_jacobian(&jac, &r.shot.disp, cli->threads));
+    VSL_TRY(vsl_jacobian_stats(&stats, &jac, NULL));
+    VSL_TRY(vsl_inverse_consistency(&inverse, &r.shot.disp, &r.shot.inverse_disp, NULL, cli->threads));
+    check(checks, "Dice of two nested balls after registration", after, fmax(0.9, before), 1, bad);
+    check(checks, "decrease of the energy, as a share of its start",
+          (r.energy_before - r.energy_after) / fabs(r.energy_before), 0.01, 1e6, bad);
+    check(checks, "folded voxels", (double)stats.folds, 0, 0, bad);
+    check(checks, "mean inverse error, voxels", inverse.mean_vox, 0, 0.05, bad);
+    check(checks, "energy drift along the geodesic", r.shot.energy_drift, 0, 1e-3, bad);
+out:
+    vsl_lddmm_result_free(&r);
+    vsl_volume_free(&fixed);
+    vsl_volume_free(&moving);
+    vsl_volume_free(&jac);
+    vsl_labels_free(&fixed_labels);
+    vsl_labels_free(&moving_labels);
+    vsl_labels_free(&warped);
+    return st;
+}
+
+static json_t *describe(const Cli *cli, const char *cuda)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:o,s:s,s:s}", "version", cli_version(), "commit", cli_commit(),
+                     "build", cli_build(), "device", vsl_backend_name(cli->be), "cuda", cuda, "threads", cli->threads,
+                     "cores_granted", vsl_threads_available(), "memory_mb",
+                     cli_json_number((double)pages * (double)page / 1048576), "cairo", cairo_version_string(),
+                     "jansson", JANSSON_VERSION);
+}
+
+static void print_answer(json_t *about, json_t *checks, double seconds)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+    json_object_foreach(about, key, value)
+    {
+        if (json_is_string(value)) {
+            printf("%-14s %s\n", key, json_string_value(value));
+        } else {
+            printf("%-14s %.0f\n", key, json_number_value(value));
+        }
+    }
+    printf("\nself-test (%.1f s)\n", seconds);
+    json_array_foreach(checks, i, value)
+    {
+        printf("%-4s  %-52s %.6g (bar: %.6g to %.6g)\n", json_is_true(json_object_get(value, "good")) ? "good" : "BAD",
+               json_string_value(json_object_get(value, "check")), json_number_value(json_object_get(value, "value")),
+               json_number_value(json_object_get(value, "low")), json_number_value(json_object_get(value, "high")));
+    }
+}
+
+static VslStatus run(Cli *cli, void *args)
+{
+    VslStatus st = VSL_OK;
+    (void)args;
+    int bad = 0;
+    char cuda_text[256] = "usable";
+    VslBackend *cuda = NULL;
+    json_t *checks = json_array();
+    if (vsl_backend_open(&cuda, "cuda", 1) != VSL_OK) {
+        snprintf(cuda_text, sizeof cuda_text, "%s", vsl_error());
+    }
+    vsl_backend_close(&cuda);
+    VSL_TRY(cli_backend(cli));
+    const double start = cli_seconds();
+    VSL_TRY(self_test(cli, checks, &bad));
+    const double seconds = cli_seconds() - start;
+    cli_progress_end();
+    cli->result = describe(cli, cuda_text);
+    if (!cli->wants_json) {
+        print_answer(cli->result, checks, seconds);
+    }
+    json_object_set(cli->result, "checks", checks);
+    json_object_set_new(cli->result, "seconds", cli_json_number(seconds));
+    VSL_CHECK(bad == 0, VSL_E_EXTERNAL,
+              "%d of %zu checks of the self-test failed: this build or machine is not to be "
+              "trusted",
+              bad, json_array_size(checks));
+out:
+    json_decref(checks);
+    return st;
+}
+
+const CliVerb cli_verb_doctor = {
+    .name = "doctor",
+    .purpose = "versions, devices, what was built in, and a self-test of a few seconds.",
+    .inputs = "",
+    .notes = "Exit code 1 when a check of the self-test fails.",
+    .example = "vesal doctor",
+    .run = run,
+};

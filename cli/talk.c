@@ -1,0 +1,166 @@
+/* What the command says on stderr, and how it is asked to stop. */
+#define _GNU_SOURCE
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number)
+{
+    if (stop_signal && number == SIGINT) {
+        _exit(130);
+    }
+    stop_signal = number;
+}
+
+void cli_signals_install(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away must not end a run half-way: writes fail instead */
+}
+
+VslStatus cli_check_stop(void)
+{
+    if (!stop_signal) {
+        return VSL_OK;
+    }
+    const char *name = stop_signal == SIGINT ? "INT" : stop_signal == SIGTERM ? "TERM" : "USR1";
+    return vsl_fail(VSL_E_CANCELLED, __func__, "stopped by signal %s; no output was left half-written", name);
+}
+
+int cli_is_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+static int progress_is_open;
+
+void cli_progress_end(void)
+{
+    if (progress_is_open) {
+        fputs("\r\033[K", stderr);
+        progress_is_open = 0;
+    }
+}
+
+void cli_note(const Cli *cli, const char *fmt, ...)
+{
+    if (cli->is_quiet) {
+        return;
+    }
+    va_list args;
+    cli_progress_end();
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+void cli_warn(Cli *cli, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    cli_progress_end();
+    fprintf(stderr, "warning: %s\n", text);
+    json_array_append_new(cli->warnings, json_stringn_nocheck(text, strlen(text)));
+}
+
+double cli_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void time_left(char *out, size_t size, double elapsed, double fraction)
+{
+    if (fraction < 0.02 || fraction > 1) {
+        snprintf(out, size, "time left unknown");
+        return;
+    }
+    const double left = elapsed * (1 - fraction) / fraction;
+    if (left < 100) {
+        snprintf(out, size, "%.0f s left", ceil(left));
+    } else {
+        snprintf(out, size, "%.0f min left", ceil(left / 60));
+    }
+}
+
+int cli_progress(const VslProgress *p, void *user)
+{
+    static char stage[32];
+    static double stage_start, last_line;
+    const Cli *cli = user;
+    const double now = cli_seconds();
+    if (strncmp(stage, p->stage, sizeof stage - 1) != 0) {
+        snprintf(stage, sizeof stage, "%s", p->stage);
+        stage_start = now;
+        last_line = cli_is_terminal() ? 0 : now; /* the first line of a log comes after its first minute */
+    }
+    const double gap = cli_is_terminal() ? 0.1 : 60;
+    if (!cli->is_quiet && now - last_line >= gap) {
+        char left[64];
+        time_left(left, sizeof left, now - stage_start, p->fraction);
+        fprintf(stderr, "%s%s: level %d of %d, iteration %d of %d, energy %.6g, %.0f %%, %s%s",
+                cli_is_terminal() ? "\r\033[K" : "", p->stage, p->level, p->levels, p->iteration, p->iterations,
+                p->energy, 100 * p->fraction, left, cli_is_terminal() ? "" : "\n");
+        fflush(stderr);
+        progress_is_open = cli_is_terminal();
+        last_line = now;
+    }
+    return stop_signal != 0;
+}
+
+CliExit cli_exit_code(VslStatus st)
+{
+    switch (st) {
+    case VSL_OK: return CLI_EXIT_DONE;
+    case VSL_E_ARG: return CLI_EXIT_USAGE;
+    case VSL_E_IO:
+    case VSL_E_FORMAT:
+    case VSL_E_SPACE:
+    case VSL_E_UNSUPPORTED: return CLI_EXIT_INPUT;
+    case VSL_E_WRITE: return CLI_EXIT_OUTPUT;
+    case VSL_E_NOMEM:
+    case VSL_E_DEVICE: return CLI_EXIT_MEMORY;
+    case VSL_E_STATE: return CLI_EXIT_STATE;
+    case VSL_E_CANCELLED: return CLI_EXIT_STOPPED;
+    case VSL_E_NUMERIC:
+    case VSL_E_EXTERNAL: return CLI_EXIT_INTERNAL;
+    }
+    return CLI_EXIT_INTERNAL;
+}
+
+json_t *cli_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *cli_json_numbers(const double *values, int n)
+{
+    json_t *out = json_array();
+    for (int i = 0; i < n; i++) {
+        json_array_append_new(out, cli_json_number(values[i]));
+    }
+    return out;
+}
