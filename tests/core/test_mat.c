@@ -98,6 +98,8 @@ TEST(what_has_no_inverse_is_refused_and_the_output_kept)
     const VslAffine small = {{{1e-4, 0, 0, 0}, {0, 1e-4, 0, 0}, {0, 0, 1e-4, 0}}}; /* a fine microscope is no error */
     CHECK_OK(vsl_affine_invert(&out, &small));
     CHECK_NEAR(out.m[0][0], 1e4, 1e-8, "exact up to rounding");
+    const VslAffine thin = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1e-6, 0}}}; /* nor is one thin slice */
+    CHECK_OK(vsl_affine_invert(&out, &thin));
 }
 
 TEST(flipping_x_and_y_twice_is_nothing_and_carries_points)
