@@ -8,16 +8,17 @@
 typedef struct TypeRow {
     int code, bytes;
     double min, max; /* 0, 0: floating point */
+    double whole;    /* whole numbers up to this are exact */
     const char *name;
 } TypeRow;
 
 static const TypeRow rows[] = {
-    [VSL_DATATYPE_FLOAT32] = {16, 4, 0, 0, "float32"},
-    [VSL_DATATYPE_UINT8] = {2, 1, 0, UINT8_MAX, "uint8"},
-    [VSL_DATATYPE_INT16] = {4, 2, INT16_MIN, INT16_MAX, "int16"},
-    [VSL_DATATYPE_UINT16] = {512, 2, 0, UINT16_MAX, "uint16"},
-    [VSL_DATATYPE_INT32] = {8, 4, INT32_MIN, INT32_MAX, "int32"},
-    [VSL_DATATYPE_FLOAT64] = {64, 8, 0, 0, "float64"},
+    [VSL_DATATYPE_FLOAT32] = {16, 4, 0, 0, 16777216, "float32"},
+    [VSL_DATATYPE_UINT8] = {2, 1, 0, UINT8_MAX, UINT8_MAX, "uint8"},
+    [VSL_DATATYPE_INT16] = {4, 2, INT16_MIN, INT16_MAX, INT16_MAX, "int16"},
+    [VSL_DATATYPE_UINT16] = {512, 2, 0, UINT16_MAX, UINT16_MAX, "uint16"},
+    [VSL_DATATYPE_INT32] = {8, 4, INT32_MIN, INT32_MAX, INT32_MAX, "int32"},
+    [VSL_DATATYPE_FLOAT64] = {64, 8, 0, 0, 9007199254740992, "float64"},
 };
 
 int vsl_nifti_datatype_code(VslDatatype datatype)
@@ -54,9 +55,10 @@ static double number(const NiftiSource *from, int64_t i)
 /* Index of the first number that is not a whole one of the type's range, -1 when there is none. */
 static int64_t first_misfit(const NiftiSource *from, const TypeRow *type)
 {
+    const double max = type->max > 0 ? type->max : type->whole, min = type->max > 0 ? type->min : -type->whole;
     for (int64_t i = 0; i < from->count; i++) {
         const double x = number(from, i);
-        if (!(x >= type->min && x <= type->max && x == rint(x))) {
+        if (!(x >= min && x <= max && x == rint(x))) {
             return i;
         }
     }
@@ -95,7 +97,7 @@ VslStatus vsl_nifti_choose_coding(NiftiCoding *out, const NiftiSource *from, Vsl
     VSL_CHECK(datatype >= VSL_DATATYPE_FLOAT32 && datatype <= VSL_DATATYPE_FLOAT64, VSL_E_ARG,
               "%s: datatype %d is not one that is written", vsl_path_text(name).text, (int)datatype);
     const TypeRow *type = &rows[datatype];
-    if (type->max > 0) {
+    if (type->max > 0 || from->labels) {
         const int64_t *n = from->grid->n;
         int64_t i = first_misfit(from, type);
         if (i >= 0 && scale_to_fit && finite_range(from, &min, &max, &i)) {
