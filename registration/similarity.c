@@ -71,6 +71,9 @@ VslStatus reg_similarity_new(RegSimilarity **out, VslBackend *be, const VslField
         for (int c = 0; c < fixed->channels; c++) {
             const VslField image = plane(&s->fixed, c, 1);
             VSL_TRY(reg_mi_new(&s->mi[c], be, &image, &s->mask, opt->bins, s->voxel_mm3));
+            if (opt->warped_range[1] > opt->warped_range[0]) {
+                VSL_TRY(reg_mi_set_range(s->mi[c], opt->warped_range[0], opt->warped_range[1]));
+            }
         }
         break;
     case VSL_SIMILARITY_SSD: break;

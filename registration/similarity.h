@@ -28,9 +28,10 @@ typedef enum VslSimilarity {
 
 typedef struct RegSimilarityOptions {
     VslSimilarity kind;
-    int radius_vox[3]; /* LNCC window half-width per axis */
-    double eps;        /* LNCC variance floor, in units of squared intensity */
-    int bins;          /* MI histogram bins */
+    int radius_vox[3];      /* LNCC window half-width per axis */
+    double eps;             /* LNCC variance floor, in units of squared intensity */
+    int bins;               /* MI histogram bins */
+    double warped_range[2]; /* MI: intensities that the bins span; equal: those of the first image evaluated */
     double spacing_mm[3];
     double channel_weight[8]; /* one per channel, NULL-like zeros mean 1 */
 } RegSimilarityOptions;
