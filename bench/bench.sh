@@ -6,7 +6,9 @@ part=${1:-all}
 [ $# = 0 ] || shift
 
 if [ "$part" = kernels ] || [ "$part" = all ]; then
-    build/release/bench/bench_kernels --out build/bench/kernels.tsv
+    mkdir -p build/bench
+    build/release/bench/bench_kernels --threads 2 --out build/bench/kernels.tsv
+    cat build/bench/kernels.tsv
 fi
 if [ "$part" = kernels ]; then
     exit 0
