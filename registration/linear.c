@@ -1,0 +1,390 @@
+#include "registration/linear.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/parallel.h"
+
+enum { SUMS = 13 }; /* 3 x 4 moments of the force, 1 sum of weights */
+
+/* --- parameters to a map ------------------------------------------------------------------------------------------ */
+
+int reg_linear_count(const RegLinear *l)
+{
+    if (l->in_plane) {
+        return l->kind == VSL_LINEAR_RIGID ? 3 : 6;
+    }
+    return l->kind == VSL_LINEAR_RIGID ? 6 : 12;
+}
+
+static void multiply(double out[3][3], const double a[3][3], const double b[3][3])
+{
+    for (int r = 0; r < 3; r++) {
+        for (int c = 0; c < 3; c++) {
+            out[r][c] = a[r][0] * b[0][c] + a[r][1] * b[1][c] + a[r][2] * b[2][c];
+        }
+    }
+}
+
+/* Rotation about one axis, or its derivative by the angle. */
+static void elementary(double out[3][3], int axis, double angle, int derivative)
+{
+    const double c = derivative ? -sin(angle) : cos(angle), s = derivative ? cos(angle) : sin(angle);
+    const int p = (axis + 1) % 3, q = (axis + 2) % 3;
+    memset(out, 0, 9 * sizeof(double));
+    out[axis][axis] = derivative ? 0 : 1;
+    out[p][p] = out[q][q] = c;
+    out[p][q] = -s;
+    out[q][p] = s;
+}
+
+/* L = R0 R1 R2, or its derivative by angle `by` (0..2). */
+static void rotation(double out[3][3], const double angle[3], int by)
+{
+    double r[3][3][3], first[3][3];
+    for (int axis = 0; axis < 3; axis++) {
+        elementary(r[axis], axis, angle[axis], axis == by);
+    }
+    multiply(first, (const double(*)[3])r[0], (const double(*)[3])r[1]);
+    multiply(out, (const double(*)[3])first, (const double(*)[3])r[2]);
+}
+
+/* Parameters: in a plane (rotation about axis 2 | 2 x 2 entries), then 2 translations; else (3 | 9), then 3. */
+static void unpack(double angle[3], double m[3][3], double t[3], const RegLinear *l, const float *p)
+{
+    const int size = l->in_plane ? 2 : 3;
+    int at = 0;
+    memset(angle, 0, 3 * sizeof(double));
+    memset(t, 0, 3 * sizeof(double));
+    elementary(m, 0, 0, 0);
+    if (l->kind == VSL_LINEAR_RIGID) {
+        for (int axis = l->in_plane ? 2 : 0; axis < 3; axis++) {
+            angle[axis] = (double)p[at++] / l->radius_mm;
+        }
+        rotation(m, angle, -1);
+    } else {
+        for (int r = 0; r < size; r++) {
+            for (int c = 0; c < size; c++) {
+                m[r][c] += (double)p[at++] / l->radius_mm;
+            }
+        }
+    }
+    for (int d = 0; d < size; d++) {
+        t[d] = (double)p[at++];
+    }
+}
+
+VslAffine reg_linear_map(const RegLinear *l, const float *p)
+{
+    double angle[3], m[3][3], t[3], qm[3][3], qt[3][3], full[3][3];
+    VslAffine local;
+    unpack(angle, m, t, l, p);
+    for (int r = 0; r < 3; r++) {
+        for (int c = 0; c < 3; c++) {
+            qt[r][c] = l->frame[c][r];
+        }
+    }
+    multiply(qm, l->frame, (const double(*)[3])m);
+    multiply(full, (const double(*)[3])qm, (const double(*)[3])qt);
+    for (int r = 0; r < 3; r++) {
+        local.m[r][3] = l->centre[r];
+        for (int c = 0; c < 3; c++) {
+            local.m[r][c] = full[r][c];
+            local.m[r][3] += l->frame[r][c] * t[c] - full[r][c] * l->centre[c];
+        }
+    }
+    return vsl_affine_compose(&l->base, &local);
+}
+
+/* gradient of p from dE/dA (3 x 4, world to world). */
+static void pull_back(float *gradient, const RegLinear *l, const float *p, const double da[3][4])
+{
+    double angle[3], m[3][3], t[3], dlocal[3][4], dm[3][3], dt[3];
+    int at = 0;
+    unpack(angle, m, t, l, p);
+    /* dE/dlocal = B^T dE/dA with B the linear part of base; then into the frame about the centre. */
+    for (int r = 0; r < 3; r++) {
+        for (int c = 0; c < 4; c++) {
+            dlocal[r][c] = 0;
+            for (int k = 0; k < 3; k++) {
+                dlocal[r][c] += l->base.m[k][r] * da[k][c];
+            }
+        }
+    }
+    for (int r = 0; r < 3; r++) {
+        dt[r] = 0;
+        for (int k = 0; k < 3; k++) {
+            dt[r] += l->frame[k][r] * dlocal[k][3];
+        }
+        for (int c = 0; c < 3; c++) {
+            dm[r][c] = 0;
+            for (int k = 0; k < 3; k++) {
+                for (int n = 0; n < 3; n++) {
+                    dm[r][c] += l->frame[k][r] * (dlocal[k][n] - dlocal[k][3] * l->centre[n]) * l->frame[n][c];
+                }
+            }
+        }
+    }
+    const int size = l->in_plane ? 2 : 3;
+    if (l->kind == VSL_LINEAR_RIGID) {
+        for (int axis = l->in_plane ? 2 : 0; axis < 3; axis++) {
+            double by[3][3], sum = 0;
+            rotation(by, angle, axis);
+            for (int e = 0; e < 9; e++) {
+                sum += dm[e / 3][e % 3] * by[e / 3][e % 3];
+            }
+            gradient[at++] = (float)(sum / l->radius_mm);
+        }
+    } else {
+        for (int r = 0; r < size; r++) {
+            for (int c = 0; c < size; c++) {
+                gradient[at++] = (float)(dm[r][c] / l->radius_mm);
+            }
+        }
+    }
+    for (int d = 0; d < size; d++) {
+        gradient[at++] = (float)dt[d];
+    }
+}
+
+/* --- sampling ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct Pass {
+    RegLinear *l;
+    VslAffine to_voxel; /* fixed voxel -> moving voxel */
+} Pass;
+
+/* Value and derivative by voxel index of the trilinear interpolant; 0 outside. Borders as in chain.h. */
+static inline int sample(float *value, float slope[3], const float *data, const int64_t n[3], const float q[3])
+{
+    int64_t offset = 0, step[3], stride = 1;
+    float w[3];
+    for (int d = 0; d < 3; d++) {
+        if (!(q[d] >= -0.5F && q[d] <= (float)n[d] - 0.5F)) {
+            return 0;
+        }
+        const float f = floorf(q[d]);
+        const int64_t i = (int64_t)f;
+        w[d] = q[d] - f;
+        offset += (i < 0 ? 0 : i > n[d] - 1 ? n[d] - 1 : i) * stride;
+        step[d] = i >= 0 && i < n[d] - 1 ? stride : 0;
+        stride *= n[d];
+    }
+    const float *p = data + offset, *p2 = p + step[2];
+    const float a0 = p[step[0]] - p[0], a1 = p[step[1] + step[0]] - p[step[1]];
+    const float a2 = p2[step[0]] - p2[0], a3 = p2[step[1] + step[0]] - p2[step[1]];
+    const float b0 = p[0] + w[0] * a0, b1 = p[step[1]] + w[0] * a1;
+    const float b2 = p2[0] + w[0] * a2, b3 = p2[step[1]] + w[0] * a3;
+    const float c0 = b0 + w[1] * (b1 - b0), c1 = b2 + w[1] * (b3 - b2);
+    *value = c0 + w[2] * (c1 - c0);
+    slope[0] = (a0 + w[1] * (a1 - a0)) + w[2] * ((a2 + w[1] * (a3 - a2)) - (a0 + w[1] * (a1 - a0)));
+    slope[1] = (b1 - b0) + w[2] * ((b3 - b2) - (b1 - b0));
+    slope[2] = c1 - c0;
+    return 1;
+}
+
+static void warp_slab(void *ctx, int64_t k, int worker)
+{
+    (void)worker;
+    const Pass *pass = ctx;
+    RegLinear *l = pass->l;
+    const int64_t *n = l->fixed_grid.n, *m = l->moving_grid.n, plane = vsl_grid_voxels(&l->fixed_grid);
+    const double(*a)[4] = pass->to_voxel.m;
+    double met = 0;
+    for (int64_t j = 0; j < n[1]; j++) {
+        const int64_t row = (k * n[1] + j) * n[0];
+        double start[3];
+        for (int d = 0; d < 3; d++) {
+            start[d] = a[d][1] * (double)j + a[d][2] * (double)k + a[d][3];
+        }
+        for (int64_t i = 0; i < n[0]; i++) {
+            float value = 0, slope[3] = {0}, ignored[3], weight = 0;
+            if (l->mask.data[row + i] > 0) {
+                const float q[3] = {(float)(start[0] + a[0][0] * (double)i), (float)(start[1] + a[1][0] * (double)i),
+                                    (float)(start[2] + a[2][0] * (double)i)};
+                weight = sample(&value, slope, l->moving.data, m, q) ? 1.0F : 0.0F;
+                if (l->moving_mask.data) {
+                    weight = sample(&weight, ignored, l->moving_mask.data, m, q) ? weight : 0;
+                }
+                met += (double)weight * (double)l->mask.data[row + i];
+            }
+            l->warped.data[row + i] = value;
+            l->weight.data[row + i] = weight;
+            for (int d = 0; d < 3; d++) {
+                l->slope.data[d * plane + row + i] = slope[d];
+            }
+        }
+    }
+    l->partial[k * SUMS + 12] = met;
+}
+
+/* sum over the slab of g dJ/dq_d (i, j, k, 1). */
+static void moment_slab(void *ctx, int64_t k, int worker)
+{
+    (void)worker;
+    const Pass *pass = ctx;
+    const RegLinear *l = pass->l;
+    const int64_t *n = l->fixed_grid.n, plane = vsl_grid_voxels(&l->fixed_grid);
+    double *sums = l->partial + k * SUMS;
+    memset(sums, 0, 12 * sizeof *sums);
+    for (int64_t j = 0; j < n[1]; j++) {
+        const int64_t row = (k * n[1] + j) * n[0];
+        const float *g = l->grad.data + row;
+        for (int d = 0; d < 3; d++) {
+            const float *slope = l->slope.data + d * plane + row;
+            double s = 0, si = 0;
+            for (int64_t i = 0; i < n[0]; i++) {
+                const double f = (double)(g[i] * slope[i]);
+                s += f;
+                si += f * (double)i;
+            }
+            sums[d * 4] += si;
+            sums[d * 4 + 1] += s * (double)j;
+            sums[d * 4 + 2] += s * (double)k;
+            sums[d * 4 + 3] += s;
+        }
+    }
+}
+
+static double sum_slabs(const RegLinear *l, int which)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < l->fixed_grid.n[2]; k++) {
+        sum += l->partial[k * SUMS + which];
+    }
+    return sum;
+}
+
+/* dE/dA = F^T M T^T: moments M by moving and fixed voxel, F world -> moving voxel, T fixed voxel -> world. */
+static void moments_to_world(double da[3][4], const RegLinear *l)
+{
+    double moment[3][4], right[3][4];
+    for (int e = 0; e < 12; e++) {
+        moment[e / 4][e % 4] = sum_slabs(l, e);
+    }
+    for (int r = 0; r < 3; r++) {
+        for (int c = 0; c < 4; c++) {
+            right[r][c] = 0;
+            for (int k = 0; k < 4; k++) {
+                right[r][c] += moment[r][k] * (c < 3 ? l->fixed_grid.to_ras.m[c][k] : (k == 3));
+            }
+        }
+    }
+    for (int r = 0; r < 3; r++) {
+        for (int c = 0; c < 4; c++) {
+            da[r][c] = 0;
+            for (int k = 0; k < 3; k++) {
+                da[r][c] += l->moving_from_ras.m[k][r] * right[k][c];
+            }
+        }
+    }
+}
+
+VslStatus reg_linear_energy(void *linear, double *energy, VslField *gradient, const VslField *p)
+{
+    VslStatus st = VSL_OK;
+    RegLinear *l = linear;
+    const int threads = vsl_backend_threads(l->be);
+    const VslAffine a = reg_linear_map(l, p->data), world = vsl_affine_compose(&a, &l->fixed_grid.to_ras);
+    Pass pass = {l, vsl_affine_compose(&l->moving_from_ras, &world)};
+    double e = 0, da[3][4];
+    vsl_parallel_for(l->fixed_grid.n[2], threads, warp_slab, &pass);
+    l->share = sum_slabs(l, 12) / l->fixed_weight;
+    if (!(l->share >= l->least_share)) {
+        *energy = INFINITY;
+        return st;
+    }
+    VSL_TRY(reg_similarity_eval(l->similarity, &e, gradient ? &l->grad : NULL, &l->warped, &l->weight));
+    /* Integrals become means over the fixed weight: for what is negative (LNCC, MI) lost overlap then costs; what is
+     * positive (SSD) is divided by what is met instead, else lost overlap would pay. */
+    const double mm3 = l->fixed_weight * vsl_grid_voxel_mm3(&l->fixed_grid);
+    const double scale = l->metric == VSL_SIMILARITY_SSD ? 1 / (mm3 * l->share) : 1 / mm3;
+    *energy = e * scale;
+    if (gradient) {
+        vsl_parallel_for(l->fixed_grid.n[2], threads, moment_slab, &pass);
+        moments_to_world(da, l);
+        for (int r = 0; r < 3; r++) {
+            for (int c = 0; c < 4; c++) {
+                da[r][c] *= scale;
+            }
+        }
+        pull_back(gradient->data, l, p->data, (const double(*)[4])da);
+    }
+out:
+    return st;
+}
+
+/* --- life ----------------------------------------------------------------------------------------------------------
+ */
+
+static VslStatus upload(VslField *out, VslBackend *be, const VslVolume *v)
+{
+    VslStatus st = VSL_OK;
+    VSL_TRY(vsl_field_new(out, be, v->grid.n, 1));
+    VSL_TRY(vsl_field_upload(out, v->data, vsl_grid_voxels(&v->grid)));
+out:
+    return st;
+}
+
+VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed, const VslVolume *moving,
+                         const VslVolume *fixed_mask, const VslVolume *moving_mask, VslSimilarity metric,
+                         const double centre[3], double radius_mm)
+{
+    VslStatus st = VSL_OK;
+    const int64_t *n = fixed->grid.n, voxels = vsl_grid_voxels(&fixed->grid);
+    RegLinear l = {.be = be,
+                   .fixed_grid = fixed->grid,
+                   .moving_grid = moving->grid,
+                   .metric = metric,
+                   .radius_mm = radius_mm,
+                   .least_share = 0.1,
+                   .kind = VSL_LINEAR_RIGID};
+    RegSimilarityOptions opt = {
+        .kind = metric, .radius_vox = {2, 2, 2}, .eps = 1e-4, .bins = 32, .warped_range = {0, 1}};
+    l.base = vsl_affine_identity();
+    l.in_plane = n[2] == 1 || moving->grid.n[2] == 1;
+    vsl_grid_spacing(opt.spacing_mm, &fixed->grid);
+    double axes[3][3];
+    for (int r = 0; r < 3; r++) {
+        l.centre[r] = centre[r];
+        for (int c = 0; c < 3; c++) {
+            axes[r][c] = fixed->grid.to_ras.m[r][c] / opt.spacing_mm[c];
+        }
+    }
+    vsl_mat3_polar(l.frame, (const double(*)[3])axes);
+    VSL_TRY(vsl_grid_from_ras(&l.moving_from_ras, &moving->grid));
+    VSL_TRY(upload(&l.fixed, be, fixed));
+    VSL_TRY(upload(&l.moving, be, moving));
+    VSL_TRY(vsl_field_new(&l.mask, be, n, 1));
+    for (int64_t v = 0; v < voxels; v++) {
+        l.mask.data[v] = fixed_mask ? fixed_mask->data[v] : 1;
+        l.fixed_weight += (double)l.mask.data[v];
+    }
+    VSL_CHECK(l.fixed_weight > 0, VSL_E_NUMERIC, "the fixed mask is empty");
+    if (moving_mask) {
+        VSL_TRY(upload(&l.moving_mask, be, moving_mask));
+    }
+    VSL_TRY(vsl_field_new(&l.warped, be, n, 1));
+    VSL_TRY(vsl_field_new(&l.weight, be, n, 1));
+    VSL_TRY(vsl_field_new(&l.grad, be, n, 1));
+    VSL_TRY(vsl_field_new(&l.slope, be, n, 3));
+    VSL_TRY(VSL_NEW0(&l.partial, n[2] * SUMS, "sums of slabs"));
+    VSL_TRY(reg_similarity_new(&l.similarity, be, &l.fixed, &l.mask, &opt));
+    *out = l;
+    return VSL_OK;
+out:
+    reg_linear_free(&l);
+    return st;
+}
+
+void reg_linear_free(RegLinear *l)
+{
+    VslField *all[] = {&l->fixed, &l->mask, &l->moving, &l->moving_mask, &l->warped, &l->weight, &l->slope, &l->grad};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        vsl_field_free(all[i]);
+    }
+    reg_similarity_free(&l->similarity);
+    vsl_free(l->partial);
+    *l = (RegLinear){0};
+}
