@@ -104,7 +104,7 @@ VslStatus vsl_nifti_choose_coding(NiftiCoding *out, const NiftiSource *from, Vsl
             /* unsigned: codes 0..max from the minimum up; signed: -max..max around the middle. Both ends are float32,
              * and the slope is rounded up, so that no code leaves its range. */
             c.inter = type->min < 0 ? (double)(float)(min + (max - min) / 2) : min;
-            c.slope = (double)round_up(fmax(max - c.inter, c.inter - min) / type->max);
+            c.slope = max > min ? (double)round_up(fmax(max - c.inter, c.inter - min) / type->max) : 1;
             VSL_CHECK(isfinite(c.slope), VSL_E_ARG, "%s: the values span more than float32 can scale",
                       vsl_path_text(name).text);
             i = -1;

@@ -144,7 +144,8 @@ static VslStatus write_image(const char *path, const VslGrid *grid, int channels
 
     VSL_CHECK(gzip || vsl_path_has_suffix(path, ".nii"), VSL_E_ARG,
               "%s: an image is written as .nii or .nii.gz; expected one of these endings", vsl_path_text(path).text);
-    VSL_CHECK(vsl_affine_invert(&inverse, &grid->to_ras) == VSL_OK, VSL_E_ARG,
+    const VslAffine *a = &grid->to_ras;
+    VSL_CHECK(vsl_affine_invert(&inverse, a) == VSL_OK && isfinite(a->m[0][3] + a->m[1][3] + a->m[2][3]), VSL_E_ARG,
               "%s: the grid's affine is singular or not finite", vsl_path_text(path).text);
     VSL_TRY(vsl_nifti_choose_coding(&c.coding, from, how->datatype, how->scale_to_fit, path));
     make_header(&h, grid, channels, how, &c.coding);
