@@ -15,3 +15,8 @@ if(VSL_SANITIZE)
         $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${VSL_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer>)
     target_link_options(vsl_flags INTERFACE -fsanitize=${VSL_SANITIZE})
 endif()
+if(VSL_BUILD_FUZZ)
+    # Coverage of our own code for libFuzzer; the targets themselves link -fsanitize=fuzzer.
+    target_compile_options(vsl_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
+    target_link_options(vsl_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
