@@ -5,14 +5,20 @@
 
 enum { FLAG_BYTES = 4, PREFIX_BYTES = 8, ALIGNMENT = 16 };
 
-/* One extension of at most `room` bytes. *taken = its bytes, or 0 when it is bad and the rest must be dropped. */
+/* One extension of at most `room` bytes. *taken = its bytes; 0: there is none, or it is bad and the rest
+ * must be dropped. */
 static VslStatus read_one(VslNiftiExtension **out, int64_t *taken, VslNiftiInfo *info, VslStream *s, int64_t room)
 {
     VslStatus st = VSL_OK;
     VslNiftiExtension *e = NULL;
     int32_t prefix[2]; /* esize, ecode */
+    int64_t got;
 
-    VSL_TRY(vsl_stream_read(s, prefix, PREFIX_BYTES));
+    *taken = 0;
+    VSL_TRY(vsl_stream_read_some(s, prefix, PREFIX_BYTES, &got));
+    if (got < PREFIX_BYTES) {
+        goto out; /* the end of a pair's header file */
+    }
     if (info->is_swapped) {
         vsl_nifti_swap(prefix, 4, 2);
     }
@@ -20,7 +26,6 @@ static VslStatus read_one(VslNiftiExtension **out, int64_t *taken, VslNiftiInfo 
     if (size < PREFIX_BYTES || size > room) {
         vsl_nifti_warn(info, "header extension %d has size %lld, expected 16 to %lld; it and any later one are dropped",
                        info->extensions + 1, (long long)size, (long long)room);
-        *taken = 0;
         goto out;
     }
     VSL_TRY(vsl_alloc((void **)&e, (int64_t)sizeof *e + size - PREFIX_BYTES, 1, "header extension"));
@@ -41,13 +46,11 @@ VslStatus vsl_nifti_read_extensions(VslNiftiInfo *info, VslStream *s, int64_t ro
     VslStatus st = VSL_OK;
     VslNiftiExtension **end = &info->extension;
     unsigned char flag[FLAG_BYTES];
+    int64_t got;
 
-    if (room < FLAG_BYTES) {
-        goto out;
-    }
-    VSL_TRY(vsl_stream_read(s, flag, FLAG_BYTES));
+    VSL_TRY(vsl_stream_read_some(s, flag, FLAG_BYTES, &got)); /* a pair's header file may end before */
     room -= FLAG_BYTES;
-    if (!flag[0]) {
+    if (got < FLAG_BYTES || !flag[0]) {
         goto out;
     }
     if (room < PREFIX_BYTES) {

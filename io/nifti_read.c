@@ -16,8 +16,29 @@ enum {
     NUMBER_BYTES = 8         /* the largest component */
 };
 
-/* Takes the header from s, judges it, and leaves s at its end (single file: behind header and extensions). */
-static VslStatus read_header(VslNiftiInfo *info, nifti_2_header *h, VslStream *s)
+/* A pair's header file ends somewhere behind its extensions; gzip is inflated to there, for its checks. */
+static VslStatus end_of_pair_header(VslNiftiInfo *info, VslStream *s)
+{
+    VslStatus st = VSL_OK;
+    unsigned char passed[4096];
+    int64_t got = sizeof passed, trailing;
+
+    if (!vsl_stream_is_gzip(s)) {
+        goto out;
+    }
+    while (got == (int64_t)sizeof passed && vsl_stream_position(s) < NIFTI_EXTENSIONS_MOST) {
+        VSL_TRY(vsl_stream_read_some(s, passed, sizeof passed, &got));
+    }
+    VSL_TRY(vsl_stream_finish(s, &trailing));
+    if (trailing > 0) {
+        vsl_nifti_warn(info, "%lld bytes follow the compressed header; ignored", (long long)trailing);
+    }
+out:
+    return st;
+}
+
+/* Takes the header from s, judges it, and leaves s behind header and extensions. is_pair: what the file's name says. */
+static VslStatus read_header(VslNiftiInfo *info, nifti_2_header *h, VslStream *s, int is_pair)
 {
     VslStatus st = VSL_OK;
     unsigned char raw[sizeof(nifti_2_header)];
@@ -28,14 +49,23 @@ static VslStatus read_header(VslNiftiInfo *info, nifti_2_header *h, VslStream *s
         VSL_TRY(vsl_stream_read_some(s, raw + got, (int64_t)sizeof raw - got, &more));
     }
     VSL_TRY(vsl_nifti_parse_header(info, h, raw, got + more, vsl_stream_name(s)));
-    const int64_t end = vsl_stream_position(s),
-                  room = info->is_pair ? vsl_stream_capacity(s) - end : h->vox_offset - end;
-    VSL_CHECK(info->is_pair || h->vox_offset <= vsl_stream_capacity(s), VSL_E_FORMAT,
-              "%s: vox_offset is %lld, past the end of the file", vsl_stream_name(s), (long long)h->vox_offset);
-    if (info->is_pair && room < 4) {
-        goto out; /* a bare header file is allowed to have no extension flag */
+    VSL_CHECK(info->is_pair || !is_pair, VSL_E_FORMAT,
+              "%s: its magic says that the voxels are in the same file; such a file must end in .nii",
+              vsl_stream_name(s));
+    VSL_CHECK(
+        !info->is_pair || is_pair, VSL_E_FORMAT,
+        "%s: its magic says that it is the header of a pair; such a file must end in .hdr, with its .img beside it",
+        vsl_stream_name(s));
+    const int64_t capacity = vsl_stream_capacity(s), end = vsl_stream_position(s);
+    if (is_pair) {
+        const int64_t room = capacity - end < NIFTI_EXTENSIONS_MOST ? capacity - end : NIFTI_EXTENSIONS_MOST;
+        VSL_TRY(vsl_nifti_read_extensions(info, s, room));
+        VSL_TRY(end_of_pair_header(info, s));
+    } else {
+        VSL_CHECK(h->vox_offset <= capacity, VSL_E_FORMAT, "%s: vox_offset is %lld, past the end of the file",
+                  vsl_stream_name(s), (long long)h->vox_offset);
+        VSL_TRY(vsl_nifti_read_extensions(info, s, h->vox_offset - end));
     }
-    VSL_TRY(vsl_nifti_read_extensions(info, s, room));
 out:
     return st;
 }
@@ -106,11 +136,7 @@ static VslStatus open_single(NiftiFile *f, VslStream **s)
     VslStatus st = VSL_OK;
     nifti_2_header h;
 
-    VSL_TRY(read_header(&f->info, &h, *s));
-    VSL_CHECK(
-        !f->info.is_pair, VSL_E_FORMAT,
-        "%s: its magic says that it is the header of a pair; such a file must end in .hdr, with its .img beside it",
-        vsl_stream_name(*s));
+    VSL_TRY(read_header(&f->info, &h, *s, 0));
     f->info.is_gzip = vsl_stream_is_gzip(*s);
     VSL_TRY(place(f, *s, h.vox_offset));
     *s = NULL;
@@ -128,10 +154,7 @@ static VslStatus open_pair(NiftiFile *f, const char *path, size_t stem, int capi
     VSL_TRY(find_half(&header_name, path, stem, capitals, "hdr"));
     VSL_TRY(find_half(&image_name, path, stem, capitals, "img"));
     VSL_TRY(vsl_stream_open(&header, header_name));
-    VSL_TRY(read_header(&f->info, &h, header));
-    VSL_CHECK(f->info.is_pair, VSL_E_FORMAT,
-              "%s: its magic says that the voxels are in the same file; such a file must end in .nii",
-              vsl_stream_name(header));
+    VSL_TRY(read_header(&f->info, &h, header, 1));
     VSL_TRY(vsl_stream_open(&image, image_name));
     f->info.is_gzip = vsl_stream_is_gzip(image);
     VSL_TRY(place(f, image, h.vox_offset));
