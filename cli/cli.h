@@ -88,6 +88,7 @@ typedef struct Cli { /* one run of one verb */
         int threads;
         double mem_mb;
     } numbers;
+    double start;  /* cli_seconds() when main began */
     int threads;   /* resolved, at least 1 */
     uint64_t seed; /* 0 unless given */
     VslBackend *be;

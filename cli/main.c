@@ -12,8 +12,8 @@
 #include "core/parallel.h"
 
 const CliVerb *const cli_verbs[] = {
-    &cli_verb_info,     &cli_verb_convert, &cli_verb_register,    &cli_verb_apply,  &cli_verb_jacobian,
-    &cli_verb_evaluate, &cli_verb_phantom, &cli_verb_data_verify, &cli_verb_doctor, NULL,
+    &cli_verb_info,     &cli_verb_convert,  &cli_verb_register, &cli_verb_apply,
+    &cli_verb_jacobian, &cli_verb_evaluate, &cli_verb_doctor,   NULL,
 };
 
 /* A program started with a closed standard stream would get that number for its next file, and print into it. */
@@ -38,7 +38,12 @@ static void hear(VslLogLevel level, const char *sentence, void *user)
 
 VslStatus cli_backend(Cli *cli)
 {
-    return cli->be ? VSL_OK : vsl_backend_open(&cli->be, cli->device ? cli->device : "auto", cli->threads);
+    if (cli->be) {
+        return VSL_OK;
+    }
+    const VslStatus st = vsl_backend_open(&cli->be, cli->device ? cli->device : "auto", cli->threads);
+    /* asking this build for what it was built without is a mistake of the command line */
+    return st == VSL_E_UNSUPPORTED ? vsl_fail(VSL_E_ARG, __func__, "%s", vsl_error()) : st;
 }
 
 static VslStatus check_device_word(const Cli *cli)
@@ -124,7 +129,7 @@ static int run_without_verb(int argc, char **argv, CliExit *exit_code)
 int main(int argc, char **argv)
 {
     CliExit exit_code = CLI_EXIT_DONE;
-    Cli cli = {0};
+    Cli cli = {.start = cli_seconds()};
     int words = 0;
     if (!hold_standard_streams()) {
         return CLI_EXIT_INTERNAL;

@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-typedef struct Plan {
-    VslGrid grid;      /* after */
-    int64_t stride[3]; /* of the old array along the new axes, in voxels */
-    int64_t start;     /* old index of the new voxel (0, 0, 0) */
-} Plan;
-
 /* 0, 1, 2 for the world axis of a letter, -1 for none; *sign is its direction in RAS. */
 static int world_axis(char letter, int *sign)
 {
@@ -18,14 +12,14 @@ static int world_axis(char letter, int *sign)
     return p ? (int)(p - positive) % 3 : n ? (int)(n - negative) % 3 : -1;
 }
 
-static VslStatus make_plan(Plan *out, const VslGrid *g, const char *code)
+VslStatus cli_axes(CliAxes *out, const VslGrid *g, const char *code)
 {
     VslStatus st = VSL_OK;
     char now[4];
     int used[3] = {0};
     const int64_t old_stride[3] = {1, g->n[0], g->n[0] * g->n[1]};
     vsl_grid_orientation(now, g);
-    *out = (Plan){.grid = *g};
+    *out = (CliAxes){.grid = *g};
     VSL_CHECK(strlen(code) == 3, VSL_E_ARG, "--orientation: '%s' is not three letters such as RAS or LPI", code);
     for (int d = 0; d < 3; d++) {
         int sign, old_sign, old = 0;
@@ -50,7 +44,7 @@ out:
     return st;
 }
 
-static void move_plane(void *out, const void *in, const Plan *p)
+static void move_plane(void *out, const void *in, const CliAxes *p)
 {
     char *to = out;
     const char *from = in;
@@ -67,9 +61,9 @@ static void move_plane(void *out, const void *in, const Plan *p)
 VslStatus cli_reorient(VslVolume *v, const char *code)
 {
     VslStatus st = VSL_OK;
-    Plan plan;
+    CliAxes plan;
     VslVolume out = {0};
-    VSL_TRY(make_plan(&plan, &v->grid, code));
+    VSL_TRY(cli_axes(&plan, &v->grid, code));
     VSL_TRY(vsl_volume_new(&out, &plan.grid, v->channels));
     const int64_t voxels = vsl_grid_voxels(&v->grid);
     for (int c = 0; c < v->channels; c++) {
@@ -84,9 +78,9 @@ out:
 VslStatus cli_reorient_labels(VslLabels *l, const char *code)
 {
     VslStatus st = VSL_OK;
-    Plan plan;
+    CliAxes plan;
     VslLabels out = {0};
-    VSL_TRY(make_plan(&plan, &l->grid, code));
+    VSL_TRY(cli_axes(&plan, &l->grid, code));
     VSL_TRY(vsl_labels_new(&out, &plan.grid));
     move_plane(out.data, l->data, &plan);
     vsl_labels_move(l, &out);
