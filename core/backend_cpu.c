@@ -146,9 +146,10 @@ static VslStatus cpu_filter_new(VslFilter *f)
     VSL_TRY(VSL_NEW0(&s->spectrum, (int64_t)stride * n2 * f->channels, "spectrum"));
     VSL_TRY(VSL_NEW0(&plane, (int64_t)n0 * n1, "transform plane"));
     pthread_mutex_lock(&planner_lock);
-    /* UNALIGNED: planes of odd size start anywhere. c2r may destroy its input, the spectrum, which is scratch. */
-    s->plane_forward = fftwf_plan_dft_r2c_2d(n1, n0, plane, s->spectrum, FFTW_ESTIMATE | FFTW_UNALIGNED);
-    s->plane_backward = fftwf_plan_dft_c2r_2d(n1, n0, s->spectrum, plane, FFTW_ESTIMATE | FFTW_UNALIGNED);
+    /* FFTW vectorizes better where every plane starts on 16 bytes. c2r may destroy its input, which is scratch. */
+    const unsigned start = n0 * n1 % 4 == 0 && stride % 2 == 0 ? 0u : FFTW_UNALIGNED;
+    s->plane_forward = fftwf_plan_dft_r2c_2d(n1, n0, plane, s->spectrum, FFTW_ESTIMATE | start);
+    s->plane_backward = fftwf_plan_dft_c2r_2d(n1, n0, s->spectrum, plane, FFTW_ESTIMATE | start);
     s->row_forward = fftwf_plan_many_dft(1, &n2, m0, s->spectrum, NULL, stride, 1, s->spectrum, NULL, stride, 1,
                                          FFTW_FORWARD, FFTW_ESTIMATE | FFTW_UNALIGNED);
     s->row_backward = fftwf_plan_many_dft(1, &n2, m0, s->spectrum, NULL, stride, 1, s->spectrum, NULL, stride, 1,

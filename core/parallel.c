@@ -1,12 +1,42 @@
-/* The only file with OpenMP pragmas; without OpenMP the loops run serially with the same results. */
+/* A pool of worker threads made on first use and kept.
+ *
+ * Items are handed out in chunks from one counter, so that a core that is taken away does not hold up the rest; results
+ * do not depend on who runs what. Idle workers look for work for some microseconds and then sleep: loops of a
+ * registration follow each other closely, but a busy machine must not be burdened by waiting threads (OpenMP's run time
+ * spins for milliseconds, which made two registrations on two cores ten times slower than one after the other). */
 #define _GNU_SOURCE
 #include "core/parallel.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
 #include <unistd.h>
+
+enum { MAX_WORKERS = 256, SPINS = 2000 };
+
+typedef struct Pool {
+    pthread_mutex_t busy; /* held by the thread whose loop runs */
+    pthread_mutex_t lock; /* guards sleeping and waking */
+    pthread_cond_t wake, done;
+    int workers;
+    pid_t owner;          /* a fork leaves the child without workers */
+    _Atomic uint64_t job; /* count of loops << 16 | workers that take part: one word, so that both belong together */
+    uint64_t birth;       /* job word when the newest workers were made */
+    _Atomic int running;  /* workers of this job that have not finished */
+    _Atomic int64_t next; /* first item not handed out */
+    int64_t items, chunk;
+    VslItemFn *fn;
+    void *ctx;
+} Pool;
+
+static Pool pool = {.busy = PTHREAD_MUTEX_INITIALIZER,
+                    .lock = PTHREAD_MUTEX_INITIALIZER,
+                    .wake = PTHREAD_COND_INITIALIZER,
+                    .done = PTHREAD_COND_INITIALIZER};
+static _Thread_local int inside; /* this thread runs items: nested loops are serial */
 
 int vsl_threads_available(void)
 {
@@ -30,36 +60,139 @@ int vsl_threads_available(void)
 
 int vsl_threads_resolve(int requested)
 {
-    return requested > 0 ? requested : vsl_threads_available();
+    return requested > 0 ? (requested < MAX_WORKERS ? requested : MAX_WORKERS) : vsl_threads_available();
 }
 
-#ifdef _OPENMP
-#include <omp.h>
-#define WORKER omp_get_thread_num()
-#else
-#define WORKER 0
+static void run_chunks(int worker)
+{
+    inside = 1;
+    for (;;) {
+        const int64_t begin = atomic_fetch_add(&pool.next, pool.chunk);
+        if (begin >= pool.items) {
+            break;
+        }
+        const int64_t end = begin + pool.chunk < pool.items ? begin + pool.chunk : pool.items;
+        for (int64_t i = begin; i < end; i++) {
+            pool.fn(pool.ctx, i, worker);
+        }
+    }
+    inside = 0;
+}
+
+static void relax(int spin)
+{
+    if (spin % 64 == 63) {
+        sched_yield();
+    } else {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
 #endif
+    }
+}
+
+static void *work(void *arg)
+{
+    const int worker = (int)(intptr_t)arg; /* 1.. ; 0 is the caller */
+    uint64_t seen = pool.birth;
+    for (;;) {
+        for (int spin = 0; spin < SPINS && atomic_load(&pool.job) == seen; spin++) {
+            relax(spin);
+        }
+        if (atomic_load(&pool.job) == seen) {
+            pthread_mutex_lock(&pool.lock);
+            while (atomic_load(&pool.job) == seen) {
+                pthread_cond_wait(&pool.wake, &pool.lock);
+            }
+            pthread_mutex_unlock(&pool.lock);
+        }
+        seen = atomic_load(&pool.job);
+        if (worker > (int)(seen & 0xffff)) {
+            continue; /* a job for fewer threads */
+        }
+        run_chunks(worker);
+        if (atomic_fetch_sub(&pool.running, 1) == 1) {
+            pthread_mutex_lock(&pool.lock);
+            pthread_cond_signal(&pool.done);
+            pthread_mutex_unlock(&pool.lock);
+        }
+    }
+    return NULL;
+}
+
+/* As many workers as could be started, up to wanted. */
+static int grow(int wanted)
+{
+    if (pool.owner != getpid()) {
+        pool.workers = 0;
+        pool.owner = getpid();
+    }
+    pool.birth = atomic_load(&pool.job);
+    pthread_attr_t attr;
+    if (pool.workers < wanted && pthread_attr_init(&attr) == 0) {
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+        pthread_t thread;
+        while (pool.workers < wanted &&
+               pthread_create(&thread, &attr, work, (void *)(intptr_t)(pool.workers + 1)) == 0) {
+            pool.workers++;
+        }
+        pthread_attr_destroy(&attr);
+    }
+    return pool.workers < wanted ? pool.workers : wanted;
+}
 
 void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx)
 {
-    (void)threads;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && items > 1)
-#endif
-    for (int64_t i = 0; i < items; i++) {
-        fn(ctx, i, WORKER);
+    threads = threads < MAX_WORKERS ? threads : MAX_WORKERS;
+    const int most = items < threads ? (int)items : threads;
+    if (most <= 1 || inside || pthread_mutex_trylock(&pool.busy) != 0) {
+        const int nested = inside;
+        inside = 1;
+        for (int64_t i = 0; i < items; i++) {
+            fn(ctx, i, 0);
+        }
+        inside = nested;
+        return;
     }
+    const int helpers = grow(most - 1);
+    pool.fn = fn;
+    pool.ctx = ctx;
+    pool.items = items;
+    pool.chunk = items / (4 * most) > 1 ? items / (4 * most) : 1;
+    atomic_store(&pool.next, 0);
+    atomic_store(&pool.running, helpers);
+    const uint64_t word = ((atomic_load(&pool.job) >> 16) + 1) << 16 | (uint64_t)helpers;
+    pthread_mutex_lock(&pool.lock);
+    atomic_store(&pool.job, word);
+    pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.lock);
+    run_chunks(0);
+    for (int spin = 0; spin < SPINS && atomic_load(&pool.running) > 0; spin++) {
+        relax(spin);
+    }
+    pthread_mutex_lock(&pool.lock);
+    while (atomic_load(&pool.running) > 0) {
+        pthread_cond_wait(&pool.done, &pool.lock);
+    }
+    pthread_mutex_unlock(&pool.lock);
+    pthread_mutex_unlock(&pool.busy);
+}
+
+typedef struct Sum {
+    VslItemSumFn *fn;
+    void *ctx;
+    double *partial;
+} Sum;
+
+static void sum_item(void *ctx, int64_t item, int worker)
+{
+    const Sum *s = ctx;
+    s->partial[item] = s->fn(s->ctx, item, worker);
 }
 
 double vsl_parallel_sum(int64_t items, int threads, VslItemSumFn *fn, void *ctx, double *partial)
 {
-    (void)threads;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1 && items > 1)
-#endif
-    for (int64_t i = 0; i < items; i++) {
-        partial[i] = fn(ctx, i, WORKER);
-    }
+    Sum s = {fn, ctx, partial};
+    vsl_parallel_for(items, threads, sum_item, &s);
     double sum = 0;
     for (int64_t i = 0; i < items; i++) {
         sum += partial[i];

@@ -25,7 +25,7 @@ typedef void VslItemFn(void *ctx, int64_t item, int worker);
 VSL_API void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx);
 
 typedef double VslItemSumFn(void *ctx, int64_t item, int worker);
-/** Sum of fn over items, added in item order (Neumaier-free: doubles, at most a few thousand items). The partial sums
+/** Sum of fn over items, added in item order. The partial sums
  * live in `partial`, an array of `items` doubles that the caller owns. */
 VSL_API double vsl_parallel_sum(int64_t items, int threads, VslItemSumFn *fn, void *ctx, double *partial);
 

@@ -103,6 +103,27 @@ void reg_flow_free(RegFlow *f)
     *f = (RegFlow){0};
 }
 
+VslStatus reg_flow_set_steps(RegFlow *f, int steps)
+{
+    VslStatus st = VSL_OK;
+    VslField *m = NULL, *v = NULL;
+    VSL_TRY(new_fields(&m, f->be, f->n, 4 * steps + 1));
+    VSL_TRY(new_fields(&v, f->be, f->n, 4 * steps + 1));
+    VSL_TRY(vsl_field_copy(&m[0], &f->m[0]));
+    free_fields(&f->m, 4 * f->steps + 1);
+    free_fields(&f->v, 4 * f->steps + 1);
+    free_fields(&f->cot, 2 * f->steps);
+    free_fields(&f->y, f->steps + 1);
+    f->m = m;
+    f->v = v;
+    f->steps = steps;
+    m = v = NULL;
+out:
+    free_fields(&m, 4 * steps + 1);
+    free_fields(&v, 4 * steps + 1);
+    return st;
+}
+
 /* v of stage s from its m. */
 static VslStatus velocity(RegFlow *f, int s)
 {

@@ -1,4 +1,7 @@
-/* CPU loops over particles: backward tracking through the velocities and its transpose.
+/* CPU loops over particles: tracking through the velocities and its transpose.
+ *
+ * A sample needs the three components at eight corners, so the two velocities of a step are first interleaved as x, y,
+ * z, 0: one 16-byte load a corner, and the three components are interpolated in one vector.
  *
  * The transpose scatters into the band grid. Lattice planes go in groups of GROUP, whatever the number of threads; a
  * group adds into its own slab of band planes, as thick as its particles reach, and the slabs are added in group order.
@@ -11,26 +14,31 @@
 
 enum { GROUP = 8 };
 
+typedef float Vec4 __attribute__((vector_size(16)));
+
 typedef struct Track {
     RegSize band;
-    int64_t band_plane; /* values per component of a band field */
+    int64_t band_count; /* values per component of a band field */
     int64_t row, count; /* particles per row, per component */
     int64_t planes;     /* lattice planes along k */
     int64_t rows_per_plane;
-    const float *y, *first, *mid;
-    float *out, *eta, *middle; /* middle: the midpoint positions, 3 planes */
-    float half[3], full[3];    /* dt/2 and dt, in band voxels per mm per unit time */
+    const float *y, *velocity[2];
+    float *out, *eta;
+    Vec4 *first, *mid;
+    Vec4 half, full; /* dt/2 and dt, in band voxels per mm per unit time */
     const VslAffine *to_band;
-    float *slabs;        /* scratch: per group 2 x 3 x planes of the slab */
+    float *plane_speed;  /* largest |v_z| of v_first per band plane */
+    float reach;         /* farthest that a midpoint lies from its particle along k, band voxels */
+    Vec4 *slabs;         /* per group: two slabs */
     int32_t *low, *high; /* band planes that a group reaches, unwrapped; high is inclusive */
-    int64_t *start;      /* first value of the group's slab in slabs */
-    float *cot_first, *cot_mid;
+    int64_t *start;      /* first value of the group's slabs */
+    float *cot[2];       /* of v_first, v_mid */
 } Track;
 
 static Track make_track(const VslField *y, const VslField *v)
 {
     Track t = {.band = {(int32_t)v->n[0], (int32_t)v->n[1], (int32_t)v->n[2]}};
-    t.band_plane = v->n[0] * v->n[1] * v->n[2];
+    t.band_count = v->n[0] * v->n[1] * v->n[2];
     t.row = y->n[0];
     t.rows_per_plane = y->n[1];
     t.planes = y->n[2];
@@ -63,112 +71,171 @@ VslStatus reg_cpu_particles_start(VslField *y, const VslAffine *to_band)
     return VSL_OK;
 }
 
-/* Midpoint y + dt/2 v(y) of one particle. */
-VSL_HD RegVec3 midpoint(const Track *t, const float *v, RegVec3 y)
+/* item = band plane of the two velocities, one after the other */
+static void interleave_plane(void *ctx, int64_t item, int worker)
 {
-    const RegVec3 u = reg_sample3(v, v + t->band_plane, v + 2 * t->band_plane, reg_cell_periodic(t->band, y));
-    const RegVec3 m = {y.x + t->half[0] * u.x, y.y + t->half[1] * u.y, y.z + t->half[2] * u.z};
-    return m;
+    const Track *t = ctx;
+    (void)worker;
+    const int which = item >= t->band.nz;
+    const int64_t plane = (int64_t)t->band.nx * t->band.ny, begin = (item - which * t->band.nz) * plane;
+    const float *x = t->velocity[which] + begin, *y = x + t->band_count, *z = y + t->band_count;
+    Vec4 *out = (which ? t->mid : t->first) + begin;
+    for (int64_t i = 0; i < plane; i++) {
+        out[i] = (Vec4){x[i], y[i], z[i], 0};
+    }
+}
+
+/* Sets the step and interleaves its velocities into scratch; `extra` more values of scratch lie at *rest. */
+static VslStatus set_step(Track *t, VslBackend *be, const VslField *v_first, const VslField *v_mid, double dt,
+                          const double h[3], int64_t extra, float **rest)
+{
+    VslStatus st = VSL_OK;
+    float *scratch = NULL;
+    t->half = (Vec4){(float)(0.5 * dt / h[0]), (float)(0.5 * dt / h[1]), (float)(0.5 * dt / h[2]), 0};
+    t->full = (Vec4){(float)(dt / h[0]), (float)(dt / h[1]), (float)(dt / h[2]), 0};
+    t->velocity[0] = v_first->data;
+    t->velocity[1] = v_mid->data;
+    VSL_TRY(vsl_backend_scratch(&scratch, be, 8 * t->band_count + extra));
+    t->first = (Vec4 *)(void *)scratch;
+    t->mid = t->first + t->band_count;
+    *rest = scratch + 8 * t->band_count;
+    vsl_parallel_for(2 * t->band.nz, vsl_backend_threads(be), interleave_plane, t);
+out:
+    return st;
+}
+
+VSL_HD Vec4 lerp4(Vec4 a, Vec4 b, float t)
+{
+    return a + t * (b - a);
+}
+
+VSL_HD Vec4 sample4(const Vec4 *f, RegCell c)
+{
+    const Vec4 *low = f + c.z0, *high = f + c.z1;
+    const Vec4 a = lerp4(low[c.y0 + c.x0], low[c.y0 + c.x1], c.fx), b = lerp4(low[c.y1 + c.x0], low[c.y1 + c.x1], c.fx);
+    const Vec4 d = lerp4(high[c.y0 + c.x0], high[c.y0 + c.x1], c.fx),
+               e = lerp4(high[c.y1 + c.x0], high[c.y1 + c.x1], c.fx);
+    return lerp4(lerp4(a, b, c.fy), lerp4(d, e, c.fy), c.fz);
+}
+
+/* Three components and their derivatives along x, y, z: reg_sample_slope for a vector. */
+typedef struct Slope4 {
+    Vec4 value, dx, dy, dz;
+} Slope4;
+
+VSL_HD Slope4 slope4(const Vec4 *f, RegCell c)
+{
+    const Vec4 *low = f + c.z0, *high = f + c.z1;
+    const Vec4 f000 = low[c.y0 + c.x0], f010 = low[c.y1 + c.x0], f001 = high[c.y0 + c.x0], f011 = high[c.y1 + c.x0];
+    const Vec4 d00 = low[c.y0 + c.x1] - f000, d10 = low[c.y1 + c.x1] - f010, d01 = high[c.y0 + c.x1] - f001,
+               d11 = high[c.y1 + c.x1] - f011;
+    const Vec4 a = f000 + c.fx * d00, b = f010 + c.fx * d10, d = f001 + c.fx * d01, e = f011 + c.fx * d11;
+    const Vec4 below = lerp4(a, b, c.fy), above = lerp4(d, e, c.fy);
+    Slope4 s;
+    s.dz = above - below;
+    s.value = below + c.fz * s.dz;
+    s.dy = lerp4(b - a, e - d, c.fz);
+    s.dx = lerp4(lerp4(d00, d10, c.fy), lerp4(d01, d11, c.fy), c.fz);
+    return s;
+}
+
+VSL_HD RegVec3 as_point(Vec4 p)
+{
+    const RegVec3 r = {p[0], p[1], p[2]};
+    return r;
 }
 
 static void step_row(void *ctx, int64_t item, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const int64_t n = t->count, p = t->band_plane, begin = item * t->row;
-    const float *first = t->first, *mid = t->mid, *y = t->y + begin;
+    const int64_t n = t->count, begin = item * t->row;
+    const float *y = t->y + begin;
     float *out = t->out + begin;
     const RegSize band = t->band;
-    const Track local = *t;
-#pragma GCC ivdep
-    for (int64_t i = 0; i < local.row; i++) {
-        const RegVec3 at = {y[i], y[i + n], y[i + 2 * n]};
-        const RegVec3 m = midpoint(&local, first, at);
-        const RegVec3 v = reg_sample3(mid, mid + p, mid + 2 * p, reg_cell_periodic(band, m));
-        out[i] = at.x + local.full[0] * v.x;
-        out[i + n] = at.y + local.full[1] * v.y;
-        out[i + 2 * n] = at.z + local.full[2] * v.z;
-    }
-}
-
-static void set_step(Track *t, double dt, const double h[3])
-{
-    for (int d = 0; d < 3; d++) {
-        t->half[d] = (float)(0.5 * dt / h[d]);
-        t->full[d] = (float)(dt / h[d]);
+    const Vec4 *first = t->first, *mid = t->mid, half = t->half, full = t->full;
+    for (int64_t i = 0; i < t->row; i++) {
+        const Vec4 at = {y[i], y[i + n], y[i + 2 * n], 0};
+        const Vec4 m = at + half * sample4(first, reg_cell_periodic(band, as_point(at)));
+        const Vec4 next = at + full * sample4(mid, reg_cell_periodic(band, as_point(m)));
+        out[i] = next[0];
+        out[i + n] = next[1];
+        out[i + 2 * n] = next[2];
     }
 }
 
 VslStatus reg_cpu_particles_step(VslField *out, const VslField *y, const VslField *v_first, const VslField *v_mid,
                                  double dt, const double h[3])
 {
+    VslStatus st = VSL_OK;
     Track t = make_track(y, v_first);
-    t.first = v_first->data;
-    t.mid = v_mid->data;
+    float *rest = NULL;
     t.out = out->data;
-    set_step(&t, dt, h);
+    VSL_TRY(set_step(&t, y->be, v_first, v_mid, dt, h, 0, &rest));
     vsl_parallel_for(t.planes * t.rows_per_plane, vsl_backend_threads(y->be), step_row, &t);
-    return VSL_OK;
+out:
+    return st;
 }
 
-/* Midpoints of a group's particles, and the band planes that it reaches. */
+static void speed_plane(void *ctx, int64_t item, int worker)
+{
+    const Track *t = ctx;
+    (void)worker;
+    const int64_t plane = (int64_t)t->band.nx * t->band.ny;
+    const float *z = t->velocity[0] + 2 * t->band_count + item * plane;
+    float most = 0;
+    for (int64_t i = 0; i < plane; i++) {
+        const float s = fabsf(z[i]);
+        most = s <= most ? most : s; /* a NaN wins */
+    }
+    t->plane_speed[item] = most;
+}
+
+/* Band planes that a group's particles and their midpoints touch. */
 static void reach_group(void *ctx, int64_t item, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const Track local = *t;
     const int64_t n = t->count, plane = t->row * t->rows_per_plane;
     const int64_t begin = item * GROUP * plane, last = begin + GROUP * plane, end = last < n ? last : n;
-    const float *y = t->y;
-    float *m = t->middle;
-#pragma GCC ivdep
+    const float *z = t->y + 2 * n;
+    float low = z[begin], high = low;
     for (int64_t i = begin; i < end; i++) {
-        const RegVec3 at = {y[i], y[i + n], y[i + 2 * n]};
-        const RegVec3 p = midpoint(&local, local.first, at);
-        m[i] = p.x;
-        m[i + n] = p.y;
-        m[i + 2 * n] = p.z;
+        low = z[i] < low ? z[i] : low;
+        high = z[i] > high ? z[i] : high;
     }
-    float low = y[begin + 2 * n], high = low;
-    for (int64_t i = begin; i < end; i++) {
-        const float a = y[i + 2 * n], b = m[i + 2 * n];
-        low = a < low ? a : low;
-        low = b < low ? b : low;
-        high = a > high ? a : high;
-        high = b > high ? b : high;
-    }
-    t->low[item] = reg_floor_index(low);
-    t->high[item] = reg_floor_index(high) + 1;
+    t->low[item] = reg_floor_index(low - t->reach);
+    t->high[item] = reg_floor_index(high + t->reach) + 1;
 }
 
-/* Adds w e into the eight corners of a cell, three components. */
-VSL_HD void scatter3(float *restrict x, float *restrict y, float *restrict z, RegCell c, RegVec3 e)
+/* Adds w e into the eight corners of a cell. */
+VSL_HD void scatter4(Vec4 *f, RegCell c, Vec4 e)
 {
-    const float gx = 1.0f - c.fx, gy = 1.0f - c.fy, gz = 1.0f - c.fz;
-    const int32_t at[8] = {c.z0 + c.y0 + c.x0, c.z0 + c.y0 + c.x1, c.z0 + c.y1 + c.x0, c.z0 + c.y1 + c.x1,
-                           c.z1 + c.y0 + c.x0, c.z1 + c.y0 + c.x1, c.z1 + c.y1 + c.x0, c.z1 + c.y1 + c.x1};
-    const float w[8] = {gz * gy * gx,   gz * gy * c.fx,   gz * c.fy * gx,   gz * c.fy * c.fx,
-                        c.fz * gy * gx, c.fz * gy * c.fx, c.fz * c.fy * gx, c.fz * c.fy * c.fx};
-    for (int q = 0; q < 8; q++) {
-        x[at[q]] += w[q] * e.x;
-        y[at[q]] += w[q] * e.y;
-        z[at[q]] += w[q] * e.z;
-    }
+    Vec4 *low = f + c.z0, *high = f + c.z1;
+    const Vec4 up = c.fz * e, down = e - up;
+    const Vec4 d1 = c.fy * down, d0 = down - d1, u1 = c.fy * up, u0 = up - u1;
+    const Vec4 d11 = c.fx * d1, d01 = c.fx * d0, u11 = c.fx * u1, u01 = c.fx * u0;
+    low[c.y0 + c.x0] += d0 - d01;
+    low[c.y0 + c.x1] += d01;
+    low[c.y1 + c.x0] += d1 - d11;
+    low[c.y1 + c.x1] += d11;
+    high[c.y0 + c.x0] += u0 - u01;
+    high[c.y0 + c.x1] += u01;
+    high[c.y1 + c.x0] += u1 - u11;
+    high[c.y1 + c.x1] += u11;
 }
 
-/* Cotangent of a sample position: sum_c e_c grad v_c, from the slopes of the three components. */
-VSL_HD RegVec3 position_cotangent(const float *v, int64_t p, RegCell c, RegVec3 e)
+/* Cotangent of a sample position: sum_c e_c grad v_c. */
+VSL_HD Vec4 position_cotangent(Slope4 s, Vec4 e)
 {
-    const RegSlope a = reg_sample_slope(v, c), b = reg_sample_slope(v + p, c), d = reg_sample_slope(v + 2 * p, c);
-    const RegVec3 g = {e.x * a.dx + e.y * b.dx + e.z * d.dx, e.x * a.dy + e.y * b.dy + e.z * d.dy,
-                       e.x * a.dz + e.y * b.dz + e.z * d.dz};
-    return g;
+    const Vec4 x = e * s.dx, y = e * s.dy, z = e * s.dz;
+    return (Vec4){x[0] + x[1] + x[2], y[0] + y[1] + y[2], z[0] + z[1] + z[2], 0};
 }
 
-/* The same cell inside a group's slab, whose plane 0 is band plane `low`. */
-VSL_HD RegCell cell_in_slab(RegCell c, float z, int32_t low, int32_t slab_plane)
+/* The same cell inside a group's slab, whose plane 0 is band plane `low`; clamped, should a NaN have come this far. */
+VSL_HD RegCell cell_in_slab(RegCell c, float z, int32_t low, int32_t planes, int32_t slab_plane)
 {
-    c.z0 = (reg_floor_index(z) - low) * slab_plane;
+    c.z0 = reg_clamp_index(reg_floor_index(z) - low, planes - 1) * slab_plane;
     c.z1 = c.z0 + slab_plane;
     return c;
 }
@@ -177,26 +244,30 @@ static void scatter_group(void *ctx, int64_t item, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const int64_t n = t->count, p = t->band_plane, plane = t->row * t->rows_per_plane;
+    const int64_t n = t->count, plane = t->row * t->rows_per_plane;
     const int64_t begin = item * GROUP * plane, last = begin + GROUP * plane, end = last < n ? last : n;
-    const int32_t low = t->low[item], slab_plane = t->band.nx * t->band.ny;
-    const int64_t slab = (int64_t)(t->high[item] - low + 1) * slab_plane;
-    float *first = t->slabs + t->start[item], *mid = first + 3 * slab;
-    memset(first, 0, (size_t)(6 * slab) * sizeof *first);
+    const int32_t low = t->low[item], slab_plane = t->band.nx * t->band.ny, planes = t->high[item] - low + 1;
+    const int64_t slab = (int64_t)planes * slab_plane;
+    Vec4 *to_first = t->slabs + t->start[item], *to_mid = to_first + slab;
+    const RegSize band = t->band;
+    const Vec4 half = t->half, full = t->full;
+    memset(to_first, 0, (size_t)(2 * slab) * sizeof *to_first);
     for (int64_t i = begin; i < end; i++) {
-        const RegVec3 y = {t->y[i], t->y[i + n], t->y[i + 2 * n]};
-        const RegVec3 m = {t->middle[i], t->middle[i + n], t->middle[i + 2 * n]};
-        const RegVec3 eta = {t->eta[i], t->eta[i + n], t->eta[i + 2 * n]};
-        const RegCell at_m = reg_cell_periodic(t->band, m), at_y = reg_cell_periodic(t->band, y);
-        const RegVec3 e_mid = {t->full[0] * eta.x, t->full[1] * eta.y, t->full[2] * eta.z};
-        scatter3(mid, mid + slab, mid + 2 * slab, cell_in_slab(at_m, m.z, low, slab_plane), e_mid);
-        const RegVec3 eta_m = position_cotangent(t->mid, p, at_m, e_mid);
-        const RegVec3 e_first = {t->half[0] * eta_m.x, t->half[1] * eta_m.y, t->half[2] * eta_m.z};
-        scatter3(first, first + slab, first + 2 * slab, cell_in_slab(at_y, y.z, low, slab_plane), e_first);
-        const RegVec3 eta_y = position_cotangent(t->first, p, at_y, e_first);
-        t->eta[i] = eta.x + eta_m.x + eta_y.x;
-        t->eta[i + n] = eta.y + eta_m.y + eta_y.y;
-        t->eta[i + 2 * n] = eta.z + eta_m.z + eta_y.z;
+        const Vec4 y = {t->y[i], t->y[i + n], t->y[i + 2 * n], 0};
+        const Vec4 eta = {t->eta[i], t->eta[i + n], t->eta[i + 2 * n], 0};
+        const RegCell at_y = reg_cell_periodic(band, as_point(y));
+        const Slope4 first = slope4(t->first, at_y);
+        const Vec4 m = y + half * first.value;
+        const RegCell at_m = reg_cell_periodic(band, as_point(m));
+        const Vec4 e_mid = full * eta;
+        scatter4(to_mid, cell_in_slab(at_m, m[2], low, planes, slab_plane), e_mid);
+        const Vec4 eta_m = position_cotangent(slope4(t->mid, at_m), e_mid);
+        const Vec4 e_first = half * eta_m;
+        scatter4(to_first, cell_in_slab(at_y, y[2], low, planes, slab_plane), e_first);
+        const Vec4 eta_y = eta + eta_m + position_cotangent(first, e_first);
+        t->eta[i] = eta_y[0];
+        t->eta[i + n] = eta_y[1];
+        t->eta[i + 2 * n] = eta_y[2];
     }
 }
 
@@ -209,16 +280,17 @@ static void gather_plane(void *ctx, int64_t item, int worker)
     for (int64_t g = 0; g < groups; g++) {
         const int64_t planes = t->high[g] - t->low[g] + 1;
         for (int64_t q = 0; q < planes; q++) {
-            const int64_t k = ((t->low[g] + q) % t->band.nz + t->band.nz) % t->band.nz;
-            if (k != item) {
+            if (((t->low[g] + q) % t->band.nz + t->band.nz) % t->band.nz != item) {
                 continue;
             }
-            for (int c = 0; c < 6; c++) {
-                const float *restrict from = t->slabs + t->start[g] + (c * planes + q) * slab_plane;
-                float *restrict to =
-                    (c < 3 ? t->cot_first + c * t->band_plane : t->cot_mid + (c - 3) * t->band_plane) + k * slab_plane;
+            for (int which = 0; which < 2; which++) {
+                const Vec4 *from = t->slabs + t->start[g] + (which * planes + q) * slab_plane;
+                float *restrict x = t->cot[which] + item * slab_plane, *restrict y = x + t->band_count,
+                                *restrict z = y + t->band_count;
                 for (int64_t i = 0; i < slab_plane; i++) {
-                    to[i] += from[i];
+                    x[i] += from[i][0];
+                    y[i] += from[i][1];
+                    z[i] += from[i][2];
                 }
             }
         }
@@ -233,31 +305,36 @@ VslStatus reg_cpu_particles_adjoint(VslField *eta, VslField *cot_first, VslField
     const int threads = vsl_backend_threads(y->be);
     const int64_t groups = (t.planes + GROUP - 1) / GROUP;
     int64_t values = 0;
-    float *scratch = NULL, *slabs = NULL;
-    VSL_TRY(vsl_backend_scratch(&scratch, y->be, 3 * t.count + 4 * groups + 16));
-    t.first = v_first->data;
-    t.mid = v_mid->data;
-    t.eta = eta->data;
-    t.cot_first = cot_first->data;
-    t.cot_mid = cot_mid->data;
-    t.middle = scratch + (4 * groups + 15) / 16 * 16;
-    t.start = (int64_t *)(void *)scratch;
-    t.low = (int32_t *)(void *)(scratch + 2 * groups);
+    float speed = 0, *rest = NULL;
+    VSL_TRY(VSL_NEW(&t.start, groups, "scatter groups"));
+    VSL_TRY(VSL_NEW(&t.low, 2 * groups, "scatter groups"));
+    VSL_TRY(VSL_NEW(&t.plane_speed, t.band.nz, "scatter groups"));
     t.high = t.low + groups;
-    set_step(&t, dt, h);
+    t.velocity[0] = v_first->data;
+    t.eta = eta->data;
+    t.cot[0] = cot_first->data;
+    t.cot[1] = cot_mid->data;
+    vsl_parallel_for(t.band.nz, threads, speed_plane, &t);
+    for (int64_t k = 0; k < t.band.nz; k++) {
+        speed = t.plane_speed[k] <= speed ? speed : t.plane_speed[k];
+    }
+    t.reach = (float)(0.5001 * fabs(dt) / h[2]) * speed;
+    VSL_CHECK(t.reach < (float)t.band.nz, VSL_E_NUMERIC, "the velocity is not finite or crosses the whole image");
     vsl_parallel_for(groups, threads, reach_group, &t);
     for (int64_t g = 0; g < groups; g++) {
         const int64_t planes = (int64_t)t.high[g] - t.low[g] + 1;
         VSL_CHECK(planes > 0 && planes <= 3 * (int64_t)t.band.nz, VSL_E_NUMERIC,
                   "particles left the velocity's domain; the deformation has diverged");
         t.start[g] = values;
-        values += 6 * planes * t.band.nx * t.band.ny;
+        values += 2 * planes * t.band.nx * t.band.ny;
     }
-    VSL_TRY(VSL_NEW(&slabs, values, "scatter slabs"));
-    t.slabs = slabs;
+    VSL_TRY(set_step(&t, y->be, v_first, v_mid, dt, h, 4 * values, &rest));
+    t.slabs = (Vec4 *)(void *)rest;
     vsl_parallel_for(groups, threads, scatter_group, &t);
     vsl_parallel_for(t.band.nz, threads, gather_plane, &t);
 out:
-    vsl_free(slabs);
+    vsl_free(t.start);
+    vsl_free(t.low);
+    vsl_free(t.plane_speed);
     return st;
 }

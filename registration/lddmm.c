@@ -26,7 +26,9 @@ const VslOption vsl_lddmm_option_table[] = {
     {"iterations", VSL_OPT_INT, AT(iterations), 30, 1, 10000, "", "most iterations on a coarse level", NULL},
     {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 25, 1, 10000, "", "most iterations on the finest level",
      NULL},
-    {"time-steps", VSL_OPT_INT, AT(time_steps), 5, 1, 64, "", "Runge-Kutta steps of the geodesic", NULL},
+    {"time-steps", VSL_OPT_INT, AT(time_steps), 3, 1, 32, "", "fewest Runge-Kutta steps of the geodesic", NULL},
+    {"drift", VSL_OPT_DOUBLE, AT(drift), 5e-4, 1e-9, 1, "",
+     "largest change of the energy along the geodesic before more steps are taken", NULL},
     {"tolerance", VSL_OPT_DOUBLE, AT(tolerance), 1e-3, 1e-9, 1, "",
      "a level ends when five iterations lower the energy by less than this share", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL}};
@@ -37,7 +39,6 @@ void vsl_lddmm_preset(VslLddmmOptions *opt, VslPreset preset)
     case VSL_PRESET_FAST:
         opt->band_mm = 5;
         opt->fine_iterations = 8;
-        opt->time_steps = 4;
         break;
     case VSL_PRESET_DEFAULT: break;
     case VSL_PRESET_ACCURATE:
@@ -85,13 +86,13 @@ static int on_iteration(void *ctx, int iteration, double energy)
     return run->opt->progress ? run->opt->progress(&p, run->opt->progress_user) : 0;
 }
 
-/* Band grid over the fixed box and a margin that keeps the periodic copies apart: three kernel widths. */
+/* Band grid over the fixed box and a margin that keeps the periodic copies apart: one kernel width a side. */
 static VslGrid band_over(const VslGrid *fixed, double node_mm, double alpha_mm2)
 {
     double spacing[3];
     int64_t n[3];
     VslAffine step = vsl_affine_identity(); /* band voxel -> fixed voxel */
-    const double margin = 3 * sqrt(alpha_mm2) + 2 * node_mm;
+    const double margin = 2 * sqrt(alpha_mm2) + node_mm;
     vsl_grid_spacing(spacing, fixed);
     for (int d = 0; d < 3; d++) {
         if (fixed->n[d] == 1) {
@@ -204,9 +205,10 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     vsl_grid_spacing(sim.spacing_mm, &level.fixed.grid);
     VSL_TRY(overlap_mask(&mask, &level.fixed.grid, &level.moving.grid, affine,
                          level.fixed_mask.data ? &level.fixed_mask : NULL));
-    VSL_TRY(reg_problem_new(&next, be, band, kernel, opt->time_steps, &level.fixed, &level.moving,
-                            mask.data ? &mask : NULL, level.moving_mask.data ? &level.moving_mask : NULL, affine, &sim,
-                            opt->weight));
+    const int steps = x->data ? problem->flow.steps : opt->time_steps;
+    VSL_TRY(reg_problem_new(&next, be, band, kernel, steps, &level.fixed, &level.moving, mask.data ? &mask : NULL,
+                            level.moving_mask.data ? &level.moving_mask : NULL, affine, &sim, opt->weight));
+    next.drift_limit = opt->drift;
     free_images(&level);
     level = (Images){0};
     VSL_TRY(vsl_field_new(&x_next, be, band->n, 3));
@@ -330,7 +332,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     r.similarity_after = -problem.last_similarity / voxels_mm3;
     r.geodesic.fixed = fixed->grid;
     r.geodesic.kernel = kernel;
-    r.geodesic.time_steps = opt.time_steps;
+    r.geodesic.time_steps = problem.flow.steps;
     const VslGrid band = {{problem.flow.n[0], problem.flow.n[1], problem.flow.n[2]}, finest_band.to_ras};
     VSL_TRY(vsl_volume_new(&r.geodesic.velocity, &band, 3));
     VSL_TRY(vsl_field_download(r.geodesic.velocity.data, &problem.flow.v[0], vsl_field_count(&problem.flow.v[0])));

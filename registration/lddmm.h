@@ -33,6 +33,7 @@ typedef struct VslLddmmOptions { /* {0} = all defaults, see the table */
     double finest_mm;
     int iterations, fine_iterations;
     int time_steps;
+    double drift;
     double tolerance;
     VslProgressFn *progress;
     void *progress_user;

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { MAX_STEPS = 32 };
+
 /* The lattice holds the band nodes around the image, so that every voxel has two on either side. */
 static VslStatus lay_lattice(RegProblem *p, const VslGrid *band)
 {
@@ -98,7 +100,12 @@ static VslStatus evaluate(RegProblem *p, double *energy, VslField *gradient, con
     const double voxel = f->h[0] * f->h[1] * f->h[2];
     double xx = 0;
     VSL_TRY(vsl_filter_apply(f->filter, &f->m[0], x, &f->root));
-    VSL_TRY(reg_flow_shoot(f, &p->last_norm2, NULL));
+    VSL_TRY(reg_flow_shoot(f, &p->last_norm2, &p->last_drift));
+    while (p->drift_limit > 0 && p->last_drift > p->drift_limit && f->steps < MAX_STEPS) {
+        VSL_TRY(reg_flow_set_steps(f, f->steps +
+                                          (f->steps + 2) / 3)); /* by a third; the error falls with the fourth power */
+        VSL_TRY(reg_flow_shoot(f, &p->last_norm2, &p->last_drift));
+    }
     VSL_TRY(reg_flow_pull_back(f, p->lattice.n, &p->lattice_to_band));
     VSL_TRY(f->op->warp(&p->warped, gradient ? &p->slope : NULL, &p->moving, &f->y[0], &p->lattice, &p->to_moving));
     if (p->moving_mask.data) {

@@ -22,7 +22,8 @@ typedef struct RegProblem {
     VslField fixed, moving, mask, moving_mask; /* masks empty when there are none */
     RegSimilarity *similarity;
     VslField warped, slope, grad, warped_mask, eta;
-    double weight;                                  /* of the similarity */
+    double weight;      /* of the similarity */
+    double drift_limit; /* more time steps are taken when <m, v> drifts by more along the geodesic; 0 = never */
     double last_similarity, last_norm2, last_drift; /* of the last evaluation */
     int evaluations;
 } RegProblem;
