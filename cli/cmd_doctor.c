@@ -11,28 +11,27 @@
 #include "registration/quality.h"
 #include "registration/transform.h"
 
-/* A ball of two tissues whose centre and radius differ between fixed and moving: smooth edges over about a voxel. */
-static VslStatus make_ball(VslVolume *image, VslLabels *labels, double radius_mm, double shift_mm)
+/* Two nested balls with a texture inside, scaled and shifted between fixed and moving image: fixed has scale 1, shift
+ * 0.
+ */
+static VslStatus make_ball(VslVolume *image, VslLabels *labels, double scale, double shift_mm)
 {
     VslStatus st = VSL_OK;
     const int64_t n[3] = {32, 36, 28};
-    const double spacing[3] = {2, 2, 2.5};
+    const double spacing[3] = {2, 2, 2.5}, radius_mm = 22;
     const VslGrid grid = vsl_grid_centred(n, spacing);
     VSL_TRY(vsl_volume_new(image, &grid, 1));
     VSL_TRY(vsl_labels_new(labels, &grid));
-    for (int64_t k = 0; k < n[2]; k++) {
-        for (int64_t j = 0; j < n[1]; j++) {
-            for (int64_t i = 0; i < n[0]; i++) {
-                const double voxel[3] = {(double)i, (double)j, (double)k};
-                double x[3];
-                vsl_affine_point(x, &grid.to_ras, voxel);
-                const double r = sqrt((x[0] - shift_mm) * (x[0] - shift_mm) + x[1] * x[1] + 1.3 * x[2] * x[2]);
-                const int64_t at = (k * n[1] + j) * n[0] + i;
-                image->data[at] =
-                    (float)(60 / (1 + exp((r - radius_mm) / 1.5)) + 40 / (1 + exp((r - 0.5 * radius_mm) / 1.5)));
-                labels->data[at] = r < 0.5 * radius_mm ? 2 : r < radius_mm ? 1 : 0;
-            }
-        }
+    for (int64_t q = 0; q < vsl_grid_voxels(&grid); q++) {
+        const double voxel[3] = {(double)(q % n[0]), (double)(q / n[0] % n[1]), (double)(q / (n[0] * n[1]))};
+        double x[3];
+        vsl_affine_point(x, &grid.to_ras, voxel);
+        x[0] -= shift_mm;
+        const double r = sqrt(x[0] * x[0] + x[1] * x[1] + x[2] * x[2]) / scale;
+        const double texture = sin(x[0] / scale / 3) * sin(x[1] / scale / 3.5) * sin(x[2] / scale / 3);
+        const double inside = 1 / (1 + exp(r - radius_mm)), core = 1 / (1 + exp(r - radius_mm / 2));
+        image->data[q] = (float)(60 * inside + 40 * core + 20 * texture * inside);
+        labels->data[q] = r < radius_mm / 2 ? 2 : r < radius_mm ? 1 : 0;
     }
 out:
     return st;
@@ -66,8 +65,8 @@ static VslStatus self_test(Cli *cli, json_t *checks, int *bad)
     VslJacobianStats stats = {0};
     VslInverseConsistency inverse = {0};
     double before = 0, after = 0;
-    VSL_TRY(make_ball(&fixed, &fixed_labels, 20, 0));
-    VSL_TRY(make_ball(&moving, &moving_labels, 24, 3));
+    VSL_TRY(make_ball(&fixed, &fixed_labels, 1, 0));
+    VSL_TRY(make_ball(&moving, &moving_labels, 1.15, 3));
     vsl_lddmm_preset(&options, VSL_PRESET_FAST);
     options.progress = cli_progress;
     options.progress_user = cli;
@@ -79,7 +78,7 @@ static VslStatus self_test(Cli *cli, json_t *checks, int *bad)
     VSL_TRY(vsl_jacobian(&jac, &r.shot.disp, cli->threads));
     VSL_TRY(vsl_jacobian_stats(&stats, &jac, NULL));
     VSL_TRY(vsl_inverse_consistency(&inverse, &r.shot.disp, &r.shot.inverse_disp, NULL, cli->threads));
-    check(checks, "Dice of two nested balls after registration", after, fmax(0.9, before), 1, bad);
+    check(checks, "Dice of two nested balls after registration", after, fmax(0.85, before), 1, bad);
     check(checks, "decrease of the energy, as a share of its start",
           (r.energy_before - r.energy_after) / fabs(r.energy_before), 0.01, 1e6, bad);
     check(checks, "folded voxels", (double)stats.folds, 0, 0, bad);

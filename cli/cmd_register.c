@@ -31,7 +31,7 @@ static VslStatus parse_stages(int *out, const char *text)
     return VSL_OK;
 }
 
-/* Presets are the ground, what was typed stands on them. --metric holds for every stage unless --affine-metric says
+/* Presets are the ground, what was typed stands on them. --metric holds for every stage unless --linear-metric says
  * otherwise. */
 static VslStatus resolve_options(Cli *cli, RegisterArgs *args)
 {
@@ -52,6 +52,18 @@ static VslStatus resolve_options(Cli *cli, RegisterArgs *args)
     args->lddmm.progress_user = args->affine.progress_user = cli;
 out:
     return st;
+}
+
+/* The word of --metric or --linear-metric that the last stage went by. */
+static void name_metric(RegisterResults *r, const RegisterArgs *args)
+{
+    const int deforms = r->stages & REGISTER_LDDMM;
+    const VslOption *row = deforms ? vsl_lddmm_option_table : vsl_affine_option_table;
+    while (row->type != VSL_OPT_CHOICE || strstr(row->flag, "metric") == NULL) {
+        row++;
+    }
+    vsl_option_print(r->metric, sizeof r->metric, deforms ? (const void *)&args->lddmm : (const void *)&args->affine,
+                     row);
 }
 
 static VslStatus run_stages(RegisterResults *r, Cli *cli, const RegisterArgs *args, const RegisterInputs *in)
@@ -149,6 +161,7 @@ static VslStatus run(Cli *cli, void *void_args)
     RegisterResults r = {0};
     VSL_TRY(parse_stages(&r.stages, args->stages));
     VSL_TRY(resolve_options(cli, args));
+    name_metric(&r, args);
     VSL_TRY(register_check_outputs(cli, args, r.stages));
     VSL_TRY(cli_backend(cli));
     VSL_TRY(register_read(&in, cli, args));
@@ -194,11 +207,11 @@ const CliVerb cli_verb_register = {
     .flags = flags,
     .groups = {{"Preset", options, offsetof(RegisterArgs, numbers), NULL, NULL},
                {"Deformation (lddmm)", vsl_lddmm_option_table, offsetof(RegisterArgs, lddmm), NULL, NULL},
-               {"Rigid and affine", vsl_affine_option_table, offsetof(RegisterArgs, affine), "affine-", NULL}},
+               {"Rigid and affine", vsl_affine_option_table, offsetof(RegisterArgs, affine), NULL, NULL}},
     .notes = "Writes PREFIX0GenericAffine.mat, PREFIX1Warp.nii.gz, PREFIX1InverseWarp.nii.gz, PREFIXWarped.nii.gz, "
              "PREFIXInverseWarped.nii.gz, PREFIXJacobian.nii.gz, PREFIXVelocity.h5, PREFIXReport.png and, last, "
              "PREFIXReport.json: when the report is there, all are whole. Affine and warp load in ANTs, ITK and "
-             "Slicer. --metric holds for all stages unless --affine-metric is given. Stopped by a signal it ends with "
+             "Slicer. --metric holds for all stages unless --linear-metric is given. Stopped by a signal it ends with "
              "exit code 75 and leaves nothing half-written.",
     .example = "vesal register --fixed fixed.nii.gz --moving moving.nii.gz --out out_",
     .cite = "Vialard et al., IJCV 2012; Zhang and Fletcher, IJCV 2019; Avants et al., Medical Image Analysis 2008.",

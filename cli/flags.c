@@ -214,7 +214,7 @@ static VslStatus parse_flag(Cli *cli, void *args, int argc, char **argv, int *i)
     const char *equals = dashes == 2 ? strchr(typed, '=') : NULL;
     char name[64];
     Target t;
-    snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - typed) - 2 : (int)sizeof name, typed + dashes);
+    snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - typed) - 2 : (int)sizeof name - 1, typed + dashes);
     const int is_short = name[0] && !name[1];
     if (strcmp(name, "h") == 0 && dashes == 1) {
         cli->wants_help = 1;

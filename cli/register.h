@@ -42,6 +42,7 @@ typedef struct RegisterResults { /* {0} is empty */
                                                  the moving grid */
     VslVolume jacobian;
     /* numbers */
+    char metric[16]; /* of the last stage */
     double correlation_before, correlation_after;
     VslJacobianStats jacobian_stats, jacobian_stats_mask; /* the second inside the fixed mask, when there is one */
     VslInverseConsistency inverse;

@@ -262,19 +262,11 @@ static void add_deformation(json_t *report, const RegisterResults *r)
                                   "mean_vox", cli_json_number(r->inverse.mean_vox)));
 }
 
-static json_t *similarity_json(const RegisterArgs *args, const RegisterResults *r)
+static json_t *similarity_json(const RegisterResults *r)
 {
-    char metric[16] = "";
     const int deforms = r->stages & REGISTER_LDDMM;
     const VslAffineResult *last = r->stages & REGISTER_AFFINE ? &r->affine : &r->rigid;
-    const VslOption *table = deforms ? vsl_lddmm_option_table : vsl_affine_option_table;
-    const void *options = deforms ? (const void *)&args->lddmm : (const void *)&args->affine;
-    for (const VslOption *row = table; row->flag; row++) {
-        if (row->type == VSL_OPT_CHOICE && row->choices[0] == 's') { /* ssd,lncc,mi */
-            vsl_option_print(metric, sizeof metric, options, row);
-        }
-    }
-    return json_pack("{s:s,s:o,s:o,s:o,s:o}", "metric", metric, "before",
+    return json_pack("{s:s,s:o,s:o,s:o,s:o}", "metric", r->metric, "before",
                      cli_json_number(deforms ? r->lddmm.similarity_before : last->similarity_before), "after",
                      cli_json_number(deforms ? r->lddmm.similarity_after : last->similarity_after),
                      "correlation_before", cli_json_number(r->correlation_before), "correlation_after",
@@ -312,7 +304,7 @@ VslStatus register_write_report(Cli *cli, const RegisterArgs *args, const Regist
     VSL_TRY(cli_path_join(&path, args->out, "Report.json"));
     VSL_TRY(inputs_json(&inputs, args));
     json_object_set_new(report, "verdict", verdict_json(&verdict));
-    json_object_set_new(report, "similarity", similarity_json(args, r));
+    json_object_set_new(report, "similarity", similarity_json(r));
     if (in->fixed_labels.data) {
         json_object_set_new(report, "dice", dice_json(r));
     }

@@ -94,10 +94,10 @@ static int page_height(const Scene *s)
 
 static void orientation_marks(Scene *s, const PanelView *v, int x, int y)
 {
-    const double size = 12, mid = y + v->height / 2.0 + 4;
-    draw_text(&s->page, x + 4, mid, size, 1, INK_FAINT, ALIGN_LEFT, 0, axis_ends[v->right][0]);
-    draw_text(&s->page, x + v->width - 4, mid, size, 1, INK_FAINT, ALIGN_RIGHT, 0, axis_ends[v->right][1]);
-    draw_text(&s->page, x + v->width / 2.0, y + 13, size, 1, INK_FAINT, ALIGN_CENTRE, 0, axis_ends[v->up][1]);
+    const double mid = y + v->height / 2.0 + 4;
+    draw_text_halo(&s->page, x + 5, mid, 12, INK_FAINT, ALIGN_LEFT, axis_ends[v->right][0]);
+    draw_text_halo(&s->page, x + v->width - 5, mid, 12, INK_FAINT, ALIGN_RIGHT, axis_ends[v->right][1]);
+    draw_text_halo(&s->page, x + v->width / 2.0, y + 15, 12, INK_FAINT, ALIGN_CENTRE, axis_ends[v->up][1]);
 }
 
 /* "axial  z = 12 mm": the world coordinate of the slice's middle along the axis that it cuts. */
@@ -111,7 +111,7 @@ static void slice_position(Scene *s, int p, int x, int y)
     voxel[v->up] = 0.5 * (double)(v->low[1] + v->high[1]);
     vsl_affine_point(world, &s->axes.grid.to_ras, voxel);
     snprintf(text, sizeof text, "%s, %c = %.1f mm", plane_names[p], "xyz"[v->through], world[v->through]);
-    draw_text(&s->page, x + 4, y + v->height - 6, 12, 0, INK_TEXT, ALIGN_LEFT, 0, text);
+    draw_text_halo(&s->page, x + 5, y + v->height - 7, 12, INK_TEXT, ALIGN_LEFT, text);
 }
 
 static VslStatus draw_image(Scene *s, const PanelView *v, const float *data, PanelWindow w, int with_edges, int x,
@@ -181,7 +181,7 @@ out:
 static void column_titles(Scene *s)
 {
     char grid[64];
-    snprintf(grid, sizeof grid, "moving grid, %g mm lines", s->step_mm);
+    snprintf(grid, sizeof grid, "deformed grid, %g mm lines", s->step_mm);
     const char *const titles[] = {
         "fixed", "moving before + fixed edges", "moving after + fixed edges", "moving after", grid, "log Jacobian"};
     for (int c = 0; c < s->columns; c++) {
@@ -194,7 +194,7 @@ static void colour_bar(Scene *s, int y, int height)
 {
     const int x = MARGIN + s->columns * (COLUMN + GAP) + 4, width = 14;
     char text[32];
-    const int top = y + 20, length = height - 40;
+    const int top = y + 34, length = height - 74;
     for (int i = 0; i < length; i++) {
         const float t = 1 - 2 * ((float)i + 0.5f) / (float)length;
         draw_box(&s->page, x, top + i, width, 1, diverging(t));
@@ -208,8 +208,8 @@ static void colour_bar(Scene *s, int y, int height)
         snprintf(text, sizeof text, "x %.2g", exp(value));
         draw_text(&s->page, x + width + 7, at + 12, 11, 0, INK_FAINT, ALIGN_LEFT, 0, text);
     }
-    draw_text(&s->page, x - 2, top - 8, 11, 0, INK_FAINT, ALIGN_LEFT, 0, "moving larger");
-    draw_text(&s->page, x - 2, top + length + 16, 11, 0, INK_FAINT, ALIGN_LEFT, 0, "moving smaller");
+    draw_text(&s->page, x - 2, y + 12, 11, 0, INK_FAINT, ALIGN_LEFT, 0, "moving larger");
+    draw_text(&s->page, x - 2, y + height - 4, 11, 0, INK_FAINT, ALIGN_LEFT, 0, "moving smaller");
 }
 
 static const char *file_name(const char *path)
@@ -331,6 +331,7 @@ static void numbers(Scene *s, int y)
         const VslAffineResult *a = r->stages & REGISTER_AFFINE ? &r->affine : &r->rigid;
         block_line(&b, "similarity", "%.4g to %.4g", a->similarity_before, a->similarity_after);
     }
+    block_line(&b, "metric", "%s", r->metric);
     block_line(&b, "correlation", "%.3f to %.3f", r->correlation_before, r->correlation_after);
     if (has_labels) {
         block_line(&b, "mean Dice", "%.3f to %.3f", r->mean_dice_before, r->mean_dice_after);

@@ -98,6 +98,19 @@ void draw_text(Page *p, double x, double y, double size, int bold, Colour ink, A
     cairo_new_path(p->cr);
 }
 
+void draw_text_halo(Page *p, double x, double y, double size, Colour ink, Align align, const char *text)
+{
+    const double width = text_width(p, size, 1, text);
+    cairo_move_to(p->cr, align == ALIGN_LEFT ? x : align == ALIGN_CENTRE ? x - width / 2 : x - width, y);
+    cairo_text_path(p->cr, text);
+    cairo_set_line_join(p->cr, CAIRO_LINE_JOIN_ROUND);
+    cairo_set_line_width(p->cr, 3.5);
+    set_ink(p, INK_PANEL);
+    cairo_stroke_preserve(p->cr);
+    set_ink(p, ink);
+    cairo_fill(p->cr);
+}
+
 void draw_box(Page *p, double x, double y, double w, double h, Colour ink)
 {
     set_ink(p, ink);

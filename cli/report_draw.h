@@ -41,6 +41,8 @@ typedef enum Align { ALIGN_LEFT, ALIGN_CENTRE, ALIGN_RIGHT } Align;
  * (0 = any). */
 void draw_text(Page *p, double x, double y, double size, int bold, Colour ink, Align align, double room,
                const char *text);
+/** Bold text over an image: outlined in black so that it can be read on any grey. */
+void draw_text_halo(Page *p, double x, double y, double size, Colour ink, Align align, const char *text);
 double text_width(Page *p, double size, int bold, const char *text);
 void draw_box(Page *p, double x, double y, double w, double h, Colour ink);
 void draw_frame(Page *p, double x, double y, double w, double h, Colour ink);
