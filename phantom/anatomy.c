@@ -33,9 +33,12 @@ PhSample ph_anatomy_at(const PhAnatomy *a, PhVec p)
     PhSample s = {0, PH_AIR};
     const float cavity = ph_cavity(p);
     if (cavity > 0) {
-        const PhPlace at = place(p);
-        if (p.z < -35 && ph_deep_at(a, &at, &s) && s.label == PH_BRAINSTEM) {
-            return s; /* the medulla leaves the skull */
+        if (p.z < -35 && fabsf(p.x) < 16) { /* the medulla leaves the skull */
+            const PhPlace at = place(p);
+            if (ph_deep_at(a, &at, &s) && s.label == PH_BRAINSTEM) {
+                s.label = p.z < -72 ? 0 : PH_BRAINSTEM; /* below it is the cord */
+                return s;
+            }
         }
         return ph_head_at(a, p, cavity);
     }

@@ -127,11 +127,11 @@ int ph_cerebellum_at(const PhAnatomy *a, const PhPlace *at, PhSample *out)
     }
     const float y = -(m.y + 47) + 6, z = m.z + 32 + 0.12f * m.x, r = sqrtf(y * y + z * z) + 1e-3f;
     const float warp = 0.35f * ph_wave(&a->folia, (PhVec){m.x + (at->is_right ? 300.0f : 0.0f), m.y, m.z});
-    const float turn = 1.9f * atan2f(z, y) + warp; /* turns */
+    const float turn = 1.5f * atan2f(z, y) + warp; /* turns */
     float c, s, c2, s2;
     ph_turns(turn, &c, &s);
     ph_turns(turn * 2, &c2, &s2);
-    const float per_mm = 1.9f * 6.2831853f / r;
+    const float per_mm = 1.5f * 6.2831853f / r;
     const float major = fabsf(s) / per_mm / (0.25f + 0.75f * fabsf(c)) - 0.35f;
     const float minor = fabsf(s2) / (2 * per_mm) / (0.25f + 0.75f * fabsf(c2)) - 0.3f;
     const float depth = -outer, near_root = 13 - r; /* sheets end before they meet */
