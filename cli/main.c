@@ -12,9 +12,8 @@
 #include "core/parallel.h"
 
 const CliVerb *const cli_verbs[] = {
-    &cli_verb_info,    &cli_verb_convert,  &cli_verb_register,
-    &cli_verb_apply,   &cli_verb_jacobian, &cli_verb_evaluate,
-    &cli_verb_phantom, &cli_verb_doctor,   NULL,
+    &cli_verb_info,     &cli_verb_convert, &cli_verb_register,    &cli_verb_apply,  &cli_verb_jacobian,
+    &cli_verb_evaluate, &cli_verb_phantom, &cli_verb_data_verify, &cli_verb_doctor, NULL,
 };
 
 /* A program started with a closed standard stream would get that number for its next file, and print into it. */

@@ -189,20 +189,25 @@ out:
     return st;
 }
 
+enum { MOST_RADIUS = 64 };
+
 /* One pass of a Gaussian along lines of `stride`, borders repeated. */
 static void blur(float *out, const float *in, int lines, int line_stride, int n, int stride, double sigma)
 {
-    const int radius = (int)ceil(3 * sigma);
+    float taps[2 * MOST_RADIUS + 1], weight = 0;
+    const int radius = (int)fmin(ceil(3 * sigma), MOST_RADIUS);
+    for (int t = -radius; t <= radius; t++) {
+        taps[t + radius] = (float)exp(-0.5 * t * t / (sigma * sigma));
+        weight += taps[t + radius];
+    }
     for (int l = 0; l < lines; l++) {
         for (int i = 0; i < n; i++) {
-            double sum = 0, weight = 0;
+            float sum = 0;
             for (int t = -radius; t <= radius; t++) {
                 const int at = i + t < 0 ? 0 : i + t >= n ? n - 1 : i + t;
-                const double g = exp(-0.5 * t * t / (sigma * sigma));
-                sum += g * (double)in[l * line_stride + at * stride];
-                weight += g;
+                sum += taps[t + radius] * in[l * line_stride + at * stride];
             }
-            out[l * line_stride + i * stride] = (float)(sum / weight);
+            out[l * line_stride + i * stride] = sum / weight;
         }
     }
 }
