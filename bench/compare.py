@@ -56,10 +56,12 @@ def phantom_pairs(folder):
     command = os.environ.get("VESAL", os.path.join(ROOT, "build", "release", "cli", "vesal"))
     subprocess.run([command, "phantom", "--out", folder, "--subjects", "4", "--visits", "1", "--seed", "7",
                     "--overwrite", "-q"], check=True)
-    at = lambda i, what: os.path.join(folder, f"sub-{i:02d}", "anat", f"sub-{i:02d}_{what}.nii.gz")
+    at = lambda i, what, root="": os.path.join(folder, root, f"sub-{i:02d}", "ses-01", "anat",
+                                               f"sub-{i:02d}_ses-01_{what}.nii.gz")
+    labels = lambda i: at(i, "dseg", os.path.join("derivatives", "phantom"))
     for fixed, moving in ((1, 2), (3, 4), (2, 3), (4, 1)):
-        yield Pair(f"phantom {fixed} <- {moving}", at(fixed, "T1w"), at(moving, "T1w"), at(fixed, "dseg"),
-                   at(moving, "dseg"))
+        yield Pair(f"phantom {fixed} <- {moving}", at(fixed, "T1w"), at(moving, "T1w"), labels(fixed), labels(moving),
+                   True)
 
 
 def at_one_mm(pair, folder):
