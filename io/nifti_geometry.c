@@ -21,7 +21,9 @@ static int is_regular(const VslAffine *a)
         volume *= length;
     }
     const double det = fabs(vsl_affine_det(a));
-    return isfinite(volume) && isfinite(det) && volume > 0 && det >= least_volume * volume;
+    VslAffine inverse;
+    return isfinite(volume) && isfinite(det) && det >= least_volume * volume &&
+           vsl_affine_invert(&inverse, a) == VSL_OK && isfinite(inverse.m[0][3] + inverse.m[1][3] + inverse.m[2][3]);
 }
 
 /* A single-slice image may leave its third column empty: it gets the normal of the plane. */
@@ -57,7 +59,7 @@ static int read_sform(VslAffine *out, const VslNiftiInfo *info, const nifti_2_he
 static int read_qform(VslAffine *out, VslNiftiInfo *info, const nifti_2_header *h)
 {
     const double squares = h->quatern_b * h->quatern_b + h->quatern_c * h->quatern_c + h->quatern_d * h->quatern_d;
-    if (!isfinite(squares) || !isfinite(h->qoffset_x + h->qoffset_y + h->qoffset_z)) {
+    if (!isfinite(squares) || !isfinite(h->qoffset_x + h->qoffset_y + h->qoffset_z) || !isfinite(h->pixdim[0])) {
         return 0;
     }
     if (squares > 1.001) {
@@ -120,9 +122,15 @@ static double corner_difference(const VslGrid *grid, const VslAffine *a, const V
     return most;
 }
 
-/* Metres and micrometres become mm. */
+/* Metres and micrometres become mm; milli- and microseconds seconds. A file that names no unit means seconds. */
 static void apply_units(VslNiftiInfo *info, const nifti_2_header *h)
 {
+    const int time = h->xyzt_units & 0x38;
+    const double second = time == NIFTI_UNITS_MSEC   ? 1e-3
+                          : time == NIFTI_UNITS_USEC ? 1e-6
+                          : time <= NIFTI_UNITS_SEC  ? 1
+                                                     : 0; /* Hz, ppm, rad/s */
+    info->time_step_s = h->dim[0] >= 4 ? second * info->pixdim[3] : 0;
     info->xyz_units = h->xyzt_units & 7;
     const double mm = info->xyz_units == NIFTI_UNITS_METER ? 1000 : info->xyz_units == NIFTI_UNITS_MICRON ? 0.001 : 1;
     if (mm == 1) {

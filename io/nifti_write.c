@@ -58,8 +58,8 @@ static void make_header(nifti_2_header *h, const VslGrid *grid, int channels, co
     }
     h->dim[0] = how->is_vector ? 5 : channels > 1 ? 4 : 3;
     h->dim[how->is_vector ? 5 : 4] = channels;
-    if (how->like && how->like->pixdim[3] > 0 && h->dim[0] == 4) {
-        h->pixdim[4] = how->like->pixdim[3];
+    if (how->like && how->like->time_step_s > 0 && h->dim[0] == 4) {
+        h->pixdim[4] = how->like->time_step_s;
     }
     h->datatype = (int16_t)vsl_nifti_datatype_code(coding->datatype);
     h->bitpix = (int16_t)(8 * vsl_nifti_datatype_bytes(coding->datatype));

@@ -3,13 +3,12 @@
 #include "io/stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <isa-l/igzip_lib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "io/file_in.h"
 #include "io/path.h"
 
 enum { INPUT_BYTES = 1 << 18, SKIP_BYTES = 1 << 15 };
@@ -61,22 +60,6 @@ out:
     return st;
 }
 
-/* Opens the file without waiting for a writer at a pipe's other end. */
-static VslStatus open_regular(VslStream *s, const char *path)
-{
-    VslStatus st = VSL_OK;
-    struct stat found;
-
-    s->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    VSL_CHECK(s->fd >= 0, VSL_E_IO, "%s: cannot be read: %s", s->name.text, strerror(errno));
-    VSL_CHECK(fstat(s->fd, &found) == 0, VSL_E_IO, "%s: cannot be read: %s", s->name.text, strerror(errno));
-    VSL_CHECK(!S_ISDIR(found.st_mode), VSL_E_IO, "%s: is a folder, expected a file", s->name.text);
-    VSL_CHECK(S_ISREG(found.st_mode), VSL_E_IO, "%s: is a pipe, device or socket, expected a file", s->name.text);
-    s->size = (int64_t)found.st_size;
-out:
-    return st;
-}
-
 /* Looks whether the content is gzip and prepares for it. */
 static VslStatus recognise(VslStream *s)
 {
@@ -106,7 +89,7 @@ VslStatus vsl_stream_open(VslStream **out, const char *path)
     VSL_TRY(VSL_NEW0(&s, 1, "input file"));
     s->fd = -1;
     s->name = vsl_path_text(path);
-    VSL_TRY(open_regular(s, path));
+    VSL_TRY(vsl_file_in_open(&s->fd, &s->size, path));
     VSL_TRY(recognise(s));
     *out = s;
     s = NULL;

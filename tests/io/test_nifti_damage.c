@@ -265,7 +265,7 @@ TEST(names_of_any_kind_are_read)
     CHECK(symlink("a.NII.GZ", "link.nii.gz") == 0); /* annexed data are links */
     reads_as("link.nii.gz", 0, 1);
     CHECK(unlink("a.nii") == 0 && unlink("a.NII.GZ") == 0);
-    refused_as("link.nii.gz", VSL_E_IO, "link.nii.gz: cannot be read: No such file");
+    refused_as("link.nii.gz", VSL_E_IO, "link.nii.gz: cannot be opened: No such file");
     CHECK(unlink("link.nii.gz") == 0);
     vsl_nifti_info_free(&info);
     bytes_free(&plain);
@@ -277,11 +277,11 @@ TEST(what_is_not_an_image_file_is_refused_at_once)
     CHECK(mkfifo("f.nii", 0600) == 0 && mkfifo("f.hdr", 0600) == 0 && mkdir("d.nii", 0700) == 0);
     save("f.img", voxels, 10);
     alarm(10); /* waiting on a pipe ends the test */
-    refused_as("f.nii", VSL_E_IO, "is a pipe");
-    refused_as("f.hdr", VSL_E_IO, "is a pipe");
+    refused_as("f.nii", VSL_E_IO, "is a device, pipe or socket");
+    refused_as("f.hdr", VSL_E_IO, "is a device, pipe or socket");
     refused_as("d.nii", VSL_E_IO, "is a folder");
     refused_as("/dev/null", VSL_E_IO, "device");
-    refused_as("missing.nii.gz", VSL_E_IO, "missing.nii.gz: cannot be read: No such file");
+    refused_as("missing.nii.gz", VSL_E_IO, "missing.nii.gz: cannot be opened: No such file");
     refused_as("missing.hdr", VSL_E_IO, "missing");
     refused_as("", VSL_E_ARG, "empty name");
     alarm(0);

@@ -168,6 +168,8 @@ TEST(qform_quaternion_and_offset_are_judged)
     WARNED(h.sform_code = 0; h.qform_code = 1; h.pixdim[2] = -2, "pixdim[2]");
     REFUSED(h.sform_code = 0; h.qform_code = 1; h.pixdim[2] = NAN, VSL_E_FORMAT, "pixdim");
     WARNED(h.sform_code = -1; h.qform_code = 1, NULL);
+    REFUSED(h.sform_code = 0; h.qform_code = 1; h.pixdim[0] = NAN, VSL_E_FORMAT, "qform");
+    WARNED(h.sform_code = 0; h.qform_code = 1; h.pixdim[0] = 0, NULL); /* right-handed */
 }
 
 TEST(a_singular_sform_gives_way_to_the_qform)

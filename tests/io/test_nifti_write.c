@@ -337,7 +337,8 @@ TEST(extensions_codes_and_time_step_pass_on)
     front.h.qform_code = 1;
     front.h.dim[0] = 4;
     front.h.dim[4] = 2;
-    front.h.pixdim[4] = 2.5f;
+    front.h.pixdim[4] = 2500;
+    front.h.xyzt_units = 2 | 16; /* milliseconds, which become seconds */
     Bytes file = {calloc(1, 384 + sizeof voxels), 384 + sizeof voxels};
     memcpy(file.data, &front, 348 + 4 + 19);
     CHECK_OK(read_bytes(&v, &info, file.data, file.size));
@@ -347,7 +348,7 @@ TEST(extensions_codes_and_time_step_pass_on)
     CHECK_OK(vsl_nifti_read_info(&again, "a.nii.gz"));
     CHECK(again.extensions == 1 && again.extension->code == 44);
     CHECK(again.extension->size == 24 && !memcmp(again.extension->bytes, "hello wor.\0\0\0", 13)); /* padded to 16 */
-    CHECK(again.sform_code == 4 && again.qform_code == 4 && again.pixdim[3] == 2.5 && !strcmp(again.descrip, "kept"));
+    CHECK(again.sform_code == 4 && again.qform_code == 4 && again.time_step_s == 2.5 && !strcmp(again.descrip, "kept"));
     CHECK(unlink("a.nii.gz") == 0);
     vsl_nifti_info_free(&info);
     vsl_nifti_info_free(&again);
