@@ -56,6 +56,20 @@ static void negate(float *value, int64_t count)
     }
 }
 
+static VslStatus check_finite(const VslVolume *v, VslStatus code, const char *path)
+{
+    VslStatus st = VSL_OK;
+    const int64_t *n = v->grid.n, voxels = vsl_grid_voxels(&v->grid);
+    for (int64_t i = 0; i < 3 * voxels; i++) {
+        VSL_CHECK(isfinite(v->data[i]), code,
+                  "%s: component %lld of voxel %lld %lld %lld is %g, expected finite displacements",
+                  vsl_path_text(path).text, (long long)(i / voxels), (long long)(i % n[0]),
+                  (long long)(i / n[0] % n[1]), (long long)(i % voxels / (n[0] * n[1])), (double)v->data[i]);
+    }
+out:
+    return st;
+}
+
 VslStatus vsl_displacement_read(VslVolume *out, const char *path)
 {
     VslStatus st = VSL_OK;
@@ -65,16 +79,9 @@ VslStatus vsl_displacement_read(VslVolume *out, const char *path)
     VSL_TRY(vsl_nifti_read_info(&info, path));
     VSL_TRY(check_form(&info, path));
     VSL_TRY(vsl_nifti_read(&v, NULL, path));
-    const int64_t voxels = vsl_grid_voxels(&v.grid);
-    for (int64_t i = 0; i < 3 * voxels; i++) {
-        VSL_CHECK(isfinite(v.data[i]), VSL_E_FORMAT,
-                  "%s: component %lld of voxel %lld %lld %lld is %g, expected finite displacements",
-                  vsl_path_text(path).text, (long long)(i / voxels), (long long)(i % v.grid.n[0]),
-                  (long long)(i / v.grid.n[0] % v.grid.n[1]), (long long)(i % voxels / (v.grid.n[0] * v.grid.n[1])),
-                  (double)v.data[i]);
-    }
+    VSL_TRY(check_finite(&v, VSL_E_FORMAT, path));
     if (info.intent_code != INTENT_DISPLACEMENT) {
-        negate(v.data, 2 * voxels);
+        negate(v.data, 2 * vsl_grid_voxels(&v.grid));
     }
     vsl_volume_move(out, &v);
 out:
@@ -91,6 +98,7 @@ VslStatus vsl_displacement_write(const char *path, const VslVolume *disp, int th
 
     VSL_CHECK(disp->channels == 3 && disp->data, VSL_E_ARG, "%s: a displacement field needs 3 channels, got %d",
               vsl_path_text(path).text, disp->channels);
+    VSL_TRY(check_finite(disp, VSL_E_ARG, path));
     VSL_TRY(vsl_volume_copy(&lps, disp));
     negate(lps.data, 2 * vsl_grid_voxels(&lps.grid));
     VSL_TRY(vsl_nifti_write(path, &lps, &how));

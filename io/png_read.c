@@ -170,11 +170,12 @@ static void describe(VslNiftiInfo *info, const PngHeader *h, const PngReader *r)
     info->grid = png_grid(h->width, h->height);
     info->data_bytes = h->row_bytes * h->height;
     info->datatype = h->bytes == 2 ? UINT16 : h->channels == 3 ? RGB24 : h->channels == 4 ? RGBA32 : UINT8;
-    snprintf(info->datatype_name, sizeof info->datatype_name, "%s",
-             h->channels == 3   ? (h->bytes == 2 ? "rgb48" : "rgb24")
-             : h->channels == 4 ? (h->bytes == 2 ? "rgba64" : "rgba32")
-             : h->bytes == 2    ? "uint16"
-                                : "uint8");
+    const int bits = h->depth * (h->channels > 2 ? h->channels : 1); /* of one pixel, or of one grey value */
+    snprintf(info->datatype_name, sizeof info->datatype_name, "%s%d",
+             h->channels == 4   ? "rgba"
+             : h->channels == 3 ? "rgb"
+                                : "uint",
+             h->palette_entries && h->channels > 2 ? 8 * h->channels : bits);
     snprintf(info->which_form, sizeof info->which_form, "none");
     if (h->has_transparency && h->colour != PNG_COLOR_TYPE_PALETTE) {
         warn(info, "a transparent colour is kept as its plain value");
