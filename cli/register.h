@@ -68,6 +68,9 @@ void register_inputs_free(RegisterInputs *in);
 VSL_MUST_USE VslStatus register_judge(RegisterResults *r, const Cli *cli, const RegisterInputs *in);
 /** Rules of docs/report.md: red = not to be used, yellow = look at it, green = nothing found. */
 Verdict register_verdict(const RegisterResults *r);
+/** Similarity before the first and after the last linear stage. */
+double register_linear_before(const RegisterResults *r);
+double register_linear_after(const RegisterResults *r);
 const char *light_name(Light light);
 
 /** register_outputs.c */

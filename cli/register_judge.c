@@ -137,6 +137,16 @@ Verdict register_verdict(const RegisterResults *r)
     return v;
 }
 
+double register_linear_before(const RegisterResults *r)
+{
+    return r->stages & REGISTER_RIGID ? r->rigid.similarity_before : r->affine.similarity_before;
+}
+
+double register_linear_after(const RegisterResults *r)
+{
+    return r->stages & REGISTER_AFFINE ? r->affine.similarity_after : r->rigid.similarity_after;
+}
+
 const char *light_name(Light light)
 {
     return light == LIGHT_GREEN ? "green" : light == LIGHT_YELLOW ? "yellow" : "red";

@@ -265,10 +265,9 @@ static void add_deformation(json_t *report, const RegisterResults *r)
 static json_t *similarity_json(const RegisterResults *r)
 {
     const int deforms = r->stages & REGISTER_LDDMM;
-    const VslAffineResult *last = r->stages & REGISTER_AFFINE ? &r->affine : &r->rigid;
     return json_pack("{s:s,s:o,s:o,s:o,s:o}", "metric", r->metric, "before",
-                     cli_json_number(deforms ? r->lddmm.similarity_before : last->similarity_before), "after",
-                     cli_json_number(deforms ? r->lddmm.similarity_after : last->similarity_after),
+                     cli_json_number(deforms ? r->lddmm.similarity_before : register_linear_before(r)), "after",
+                     cli_json_number(deforms ? r->lddmm.similarity_after : register_linear_after(r)),
                      "correlation_before", cli_json_number(r->correlation_before), "correlation_after",
                      cli_json_number(r->correlation_after));
 }

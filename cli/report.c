@@ -19,7 +19,7 @@ enum {
     ROW_MOST = 330, /* tallest panel */
     HEADER = 112,
     TITLES = 26,
-    NUMBERS = 196,
+    NUMBERS = 182,
     FOOTER = 34,
     BAR_ROOM = 84, /* right of the last column */
     PLANES = 3
@@ -291,6 +291,7 @@ static void dice_plot(Block *b, const RegisterResults *r)
         draw_text(p, left - 6, y + 4, 11, 0, INK_FAINT, ALIGN_RIGHT, 0, text);
     }
     const double step = width / r->dice_after_count;
+    const int every = (int)ceil(17 / step);
     for (int i = 0; i < r->dice_after_count; i++) {
         const double x = left + step * (i + 0.5), after = r->dice_after[i].dice;
         double before = NAN;
@@ -308,7 +309,7 @@ static void dice_plot(Block *b, const RegisterResults *r)
         if (isfinite(after)) {
             draw_dot(p, x, top + height * (1 - after), radius, after >= before ? INK_GREEN : INK_RED);
         }
-        if (step >= 17) {
+        if (i % every == 0) {
             char text[16];
             snprintf(text, sizeof text, "%d", (int)r->dice_after[i].label);
             draw_text(p, x, top + height + 14, 10, 0, INK_FAINT, ALIGN_CENTRE, 0, text);
@@ -316,11 +317,34 @@ static void dice_plot(Block *b, const RegisterResults *r)
     }
 }
 
+/* The affine in words: how far it turns, moves the middle of the fixed grid, and changes volumes. */
+static void linear_block(Block *b, const Scene *s)
+{
+    const VslAffine *a = &s->r->linear;
+    const VslGrid *g = &s->axes.grid;
+    double linear[3][3], turn[3][3], centre[3], moved[3], shift = 0;
+    const double middle[3] = {0.5 * (double)(g->n[0] - 1), 0.5 * (double)(g->n[1] - 1), 0.5 * (double)(g->n[2] - 1)};
+    for (int r = 0; r < 3; r++) {
+        memcpy(linear[r], a->m[r], sizeof linear[r]);
+    }
+    vsl_mat3_polar(turn, (const double(*)[3])linear); /* C17 does not add the const by itself */
+    vsl_affine_point(centre, &g->to_ras, middle);
+    vsl_affine_point(moved, a, centre);
+    for (int r = 0; r < 3; r++) {
+        shift += (moved[r] - centre[r]) * (moved[r] - centre[r]);
+    }
+    const double cosine = 0.5 * (turn[0][0] + turn[1][1] + turn[2][2] - 1);
+    block_title(b, "Affine, fixed to moving points");
+    block_line(b, "rotation", "%.2f degrees", acos(fmax(-1, fmin(1, cosine))) * 57.29577951308232);
+    block_line(b, "shift of the middle", "%.2f mm", sqrt(shift));
+    block_line(b, "volume factor", "%.4f", vsl_affine_det(a));
+}
+
 static void numbers(Scene *s, int y)
 {
     const RegisterResults *r = s->r;
     const int deforms = (r->stages & REGISTER_LDDMM) != 0, has_labels = r->dice_after_count > 0;
-    const int blocks = 1 + has_labels + 2 * deforms;
+    const int blocks = 2 + has_labels + deforms;
     const double gap = 44, room = s->page.width - 2 * MARGIN;
     const double width = fmin(420, (room - gap * (blocks - 1)) / blocks);
     Block b = {s, MARGIN, y + 22, width};
@@ -328,8 +352,7 @@ static void numbers(Scene *s, int y)
     if (deforms) {
         block_line(&b, "similarity", "%.4g to %.4g", r->lddmm.similarity_before, r->lddmm.similarity_after);
     } else {
-        const VslAffineResult *a = r->stages & REGISTER_AFFINE ? &r->affine : &r->rigid;
-        block_line(&b, "similarity", "%.4g to %.4g", a->similarity_before, a->similarity_after);
+        block_line(&b, "similarity", "%.4g to %.4g", register_linear_before(r), register_linear_after(r));
     }
     block_line(&b, "metric", "%s", r->metric);
     block_line(&b, "correlation", "%.3f to %.3f", r->correlation_before, r->correlation_after);
@@ -355,6 +378,9 @@ static void numbers(Scene *s, int y)
         block_line(&b, "inverse error, mean", "%.4f mm = %.4f voxel", r->inverse.mean_mm, r->inverse.mean_vox);
         block_line(&b, "inverse error, 95 %", "%.3f mm", r->inverse.p95_mm);
         block_line(&b, "inverse error, most", "%.3f mm", r->inverse.max_mm);
+    } else {
+        b = (Block){s, b.x + width + gap, y + 22, width};
+        linear_block(&b, s);
     }
 }
 
