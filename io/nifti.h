@@ -17,12 +17,11 @@ enum { VSL_NIFTI_MAX_WARNINGS = 16 };
 typedef struct VslNiftiInfo { /* {0} is empty; a reader frees what it held */
     int version;              /* 1 or 2; 0 = Analyze-like pair without NIfTI magic is refused */
     int is_pair, is_gzip, is_swapped;
-    int ndim;           /* dim[0] as used, trailing ones removed, 2..7 */
-    int64_t dim[7];     /* dim[1..7] of the file, 1 where unused */
-    double pixdim[7];   /* sizes as stored, made positive; the first three in mm, 1 or the grid's where the file tells
-                           none */
-    double time_step_s; /* pixdim[4] in seconds; 0 when the 4th axis is not time */
-    int datatype;       /* NIfTI code as stored */
+    int ndim;                    /* dim[0] as used, trailing ones removed, 2..7 */
+    int64_t dim[7];              /* dim[1..7] of the file, 1 where unused */
+    double pixdim[7];            /* made positive; the first three in mm */
+    double time_step_s;          /* pixdim[4] in seconds; 0 when the 4th axis is not time */
+    int datatype;                /* NIfTI code as stored */
     char datatype_name[16];      /* "int16", "rgb24", ... */
     double scl_slope, scl_inter; /* as applied: 1, 0 when the header has none or bad ones */
     int intent_code;

@@ -86,7 +86,8 @@ static int read_pixdim(VslNiftiInfo *info, const nifti_2_header *h, int *negativ
         const int used = i < (int)h->dim[0] && info->dim[i] > 1;
         info->pixdim[i] = isfinite(p) ? fabs(p) : 0;
         if (i >= (int)h->dim[0]) {
-            info->pixdim[i] = i < 3 ? 1 : 0; /* not an axis of this file: whatever stands there means nothing */
+            /* no axis of this file; but a plane may tell its thickness, which places nothing */
+            info->pixdim[i] = i < 3 && isfinite(p) && p > 0 ? p : i < 3 ? 1 : 0;
         } else if (!isfinite(p) || p < 0) {
             vsl_nifti_warn(info, "pixdim[%d] is %g, expected a positive number", i + 1, p);
             *negative |= i < 3 && isfinite(p);

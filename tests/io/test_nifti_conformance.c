@@ -179,12 +179,11 @@ static void broken_file(const char *name, const char *answers)
         for (int c = 0; c < 3; c++) {
             CHECK(isfinite(spacing[c]) && spacing[c] > 0 && isfinite(info.pixdim[c]) && info.pixdim[c] > 0);
         }
+        int64_t finite = 0;
         for (int64_t i = 0; v.data && i < vsl_grid_voxels(&v.grid); i++) {
-            if (!isfinite(v.data[i])) {
-                CHECK(!"a voxel that is not finite");
-                break;
-            }
+            finite += isfinite(v.data[i]) != 0;
         }
+        CHECK(finite == vsl_grid_voxels(&v.grid));
     } else {
         CHECK_STATUS(st, VSL_E_FORMAT);
         CHECK(strstr(vsl_error(), name) != NULL);
