@@ -49,7 +49,7 @@ PhSample ph_anatomy_at(const PhAnatomy *a, PhVec p)
     s.label = PH_CSF_LABEL;
     s.value = PH_CSF;
     /* falx and tentorium: thin sheets of dura in the fluid */
-    if (at.m.x < 0.5f && p.z > 0.0f && ph_core(at.m) > 3) {
+    if (at.m.x < 0.3f && p.z > 0.0f && ph_core(at.m) > 3) {
         s.value = 0.36f;
     }
     return s;

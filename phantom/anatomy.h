@@ -75,7 +75,7 @@ int ph_cerebrum_at(const PhAnatomy *a, const PhPlace *at, PhSample *out);   /* c
 /* Everything outside the brain; cavity: signed distance to the inner table of the skull, mm. */
 PhSample ph_head_at(const PhAnatomy *a, PhVec p, float cavity);
 float ph_cavity(PhVec p);
-/* Signed distance to the outer surface of the head. */
+/* Signed distance to the outer surface of the head and of the marker. */
 float ph_skin(PhVec p);
 /* Signed distance to the lateral ventricle of the point's side, and to the deep core of the hemispheres. */
 float ph_lateral_ventricle(PhVec m);

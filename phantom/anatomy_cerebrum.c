@@ -83,7 +83,7 @@ int ph_cerebrum_at(const PhAnatomy *a, const PhPlace *at, PhSample *out)
     if (core < 0) {
         return 1;
     }
-    const float gap = 1.0f + 0.02f * ph_max(-outer < 12 ? 12 + outer : 0, 0) * 4;
+    const float gap = 0.55f + 0.07f * ph_max(12 + outer, 0);
     const float depth = ph_smooth_min(-outer, m.x - gap, 3);
     if (depth <= 0) {
         return 0;

@@ -41,13 +41,14 @@ static float hippocampus(PhVec m)
 
 static float brainstem(PhVec m)
 {
-    static const PhNode nodes[] = {{0, -20, -7, 9},  {0, -23, -16, 11},   {0, -25, -28, 13},   {0, -29, -38, 12},
+    static const PhNode nodes[] = {{0, -20, -7, 9},  {0, -23, -16, 11},   {0, -26, -28, 11},   {0, -29, -38, 12},
                                    {0, -35, -49, 8}, {0, -40, -62, 6.5f}, {0, -44, -110, 6.0f}};
     const PhVec flat = {m.x * 0.85f, m.y, m.z};
     const float stem = TUBE(flat, nodes);
     static const PhNode peduncle[] = {{6, -30, -30, 8}, {19, -44, -33, 6}};
     const float notch = ph_ellipsoid(m, (PhVec){0, -6, -18}, (PhVec){4.5f, 9, 12}); /* between the crura */
-    return ph_smooth_min(ph_max(stem, -notch), TUBE(m, peduncle), 4);
+    const float pons = ph_ellipsoid(m, (PhVec){0, -19.5f, -29}, (PhVec){16, 11, 12});
+    return ph_smooth_min(ph_max(ph_smooth_min(stem, pons, 4), -notch), TUBE(m, peduncle), 4);
 }
 
 static float fourth_ventricle(PhVec m)
@@ -72,13 +73,17 @@ int ph_deep_at(const PhAnatomy *a, const PhPlace *at, PhSample *out)
     if (m.x > 42 || m.y > 40 || m.y < -82 || m.z > 36) {
         return 0;
     }
-    if (ph_max(ph_lateral_ventricle(m), 0.7f - m.x) < 0) {
+    if (ph_max(ph_lateral_ventricle(m), 0.5f - m.x) < 0) {
         return fill(out, at, PH_LEFT_VENTRICLE, PH_RIGHT_VENTRICLE, PH_CSF);
     }
     const float third = ph_max(ph_ellipsoid(m, (PhVec){0, -11, -1}, (PhVec){2.3f, 15, 10}),
                                2.5f - ph_length(ph_sub(m, (PhVec){0, -10, 3}))); /* round the adhesion */
     if (third < 0) {
         return fill(out, at, PH_THIRD_VENTRICLE, PH_THIRD_VENTRICLE, PH_CSF);
+    }
+    static const PhNode pineal[] = {{0, -29, 10, 2.2f}, {0, -37, 4, 4.0f}, {0, -40, -4, 3.5f}};
+    if (TUBE(m, pineal) < 0) { /* cistern behind the third ventricle */
+        return fill(out, at, PH_CSF_LABEL, PH_CSF_LABEL, PH_CSF);
     }
     if (m.z < 5 && fourth_ventricle(m) < 0) {
         return fill(out, at, PH_FOURTH_VENTRICLE, PH_FOURTH_VENTRICLE, PH_CSF);
@@ -127,20 +132,21 @@ int ph_cerebellum_at(const PhAnatomy *a, const PhPlace *at, PhSample *out)
     }
     const float y = -(m.y + 47) + 6, z = m.z + 32 + 0.12f * m.x, r = sqrtf(y * y + z * z) + 1e-3f;
     const float warp = 0.35f * ph_wave(&a->folia, (PhVec){m.x + (at->is_right ? 300.0f : 0.0f), m.y, m.z});
-    const float turn = 1.5f * atan2f(z, y) + warp; /* turns */
+    const float turn = 1.27323954f * atan2f(z, y) + warp; /* eight turns a circle: no seam */
     float c, s, c2, s2;
     ph_turns(turn, &c, &s);
     ph_turns(turn * 2, &c2, &s2);
-    const float per_mm = 1.5f * 6.2831853f / r;
+    const float per_mm = 8 / r;
     const float major = fabsf(s) / per_mm / (0.25f + 0.75f * fabsf(c)) - 0.35f;
     const float minor = fabsf(s2) / (2 * per_mm) / (0.25f + 0.75f * fabsf(c2)) - 0.3f;
     const float depth = -outer, near_root = 13 - r; /* sheets end before they meet */
-    const float under = ph_max(ph_max(depth - 15, near_root), 0), under_minor = ph_max(ph_max(depth - 5, near_root), 0);
+    const float under = ph_max(ph_max(depth - 15, near_root), 0),
+                under_minor = ph_max(ph_max(depth - 6.5f, near_root), 0);
     const float q = ph_min(ph_min(depth, sqrtf(ph_max(major, 0) * ph_max(major, 0) + under * under) + ph_min(major, 0)),
                            sqrtf(ph_max(minor, 0) * ph_max(minor, 0) + under_minor * under_minor) + ph_min(minor, 0));
     if (q <= 0) {
         return 0;
     }
-    return q < 1.7f ? fill(out, at, PH_LEFT_CEREBELLUM_CORTEX, PH_RIGHT_CEREBELLUM_CORTEX, PH_GREY + 0.01f)
+    return q < 2.3f ? fill(out, at, PH_LEFT_CEREBELLUM_CORTEX, PH_RIGHT_CEREBELLUM_CORTEX, PH_GREY + 0.01f)
                     : fill(out, at, PH_LEFT_CEREBELLUM_WHITE, PH_RIGHT_CEREBELLUM_WHITE, PH_WHITE - 0.02f);
 }

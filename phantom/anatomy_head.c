@@ -17,6 +17,12 @@ float ph_cavity(PhVec p)
                          ph_smooth_min(back, clivus, 10), 8);
 }
 
+/* Taped to the right temple, so that a flipped image is seen at a glance. */
+static float capsule(PhVec p)
+{
+    return ph_length((PhVec){p.x - 77, p.y - 30, p.z - 30}) - 6.5f;
+}
+
 float ph_skin(PhVec p)
 {
     const PhVec m = {fabsf(p.x), p.y, p.z};
@@ -25,15 +31,15 @@ float ph_skin(PhVec p)
     const float nose = ph_ellipsoid(m, (PhVec){0, 84, -44}, (PhVec){9, 14, 18});
     const PhVec n = ph_turn_x(ph_sub(m, (PhVec){0, -32, -70}), 0.98f, -0.2f);
     const float neck = ph_max(sqrtf(n.x * n.x + n.y * n.y * 0.85f) - 52, n.z - 30);
-    const float ear = ph_ellipsoid(m, (PhVec){82, -24, -24}, (PhVec){5, 15, 20});
-    return ph_smooth_min(ph_smooth_min(ph_smooth_min(cranium, face, 22), neck, 25), ph_min(nose, ear), 6);
+    const float ear = ph_ellipsoid(m, (PhVec){78, -26, -16}, (PhVec){6, 13, 16});
+    const float head = ph_smooth_min(ph_smooth_min(ph_smooth_min(cranium, face, 22), neck, 25), ph_min(nose, ear), 6);
+    return ph_min(head, capsule(p));
 }
 
 PhSample ph_head_at(const PhAnatomy *a, PhVec p, float cavity)
 {
     PhSample s = {0, PH_AIR};
-    const PhVec capsule = {p.x - 80, p.y - 30, p.z - 30};
-    if (ph_length(capsule) < 7) { /* the marker of the right side */
+    if (capsule(p) < 0) {
         s.value = 1.15f;
         return s;
     }
@@ -68,10 +74,11 @@ PhSample ph_head_at(const PhAnatomy *a, PhVec p, float cavity)
     /* air: nose, sinuses, throat, mouth */
     const float nasal = ph_max(ph_ellipsoid(p, (PhVec){0, 55, -48}, (PhVec){13, 32, 19}), -0.5f + grain * 0.8f);
     const float maxillary = ph_ellipsoid((PhVec){ax, p.y, p.z}, (PhVec){26, 52, -52}, (PhVec){11, 15, 12});
-    const float throat = sqrtf(p.x * p.x + (p.y - 12) * (p.y - 12)) - 8;
+    static const PhNode nodes[] = {{0, 22, -46, 6}, {0, 10, -62, 8}, {0, 4, -110, 9}};
+    const float throat = ph_tube(p, nodes, 3);
     const float frontal = ph_ellipsoid((PhVec){ax, p.y, p.z}, (PhVec){10, 73, -2}, (PhVec){10, 5, 9});
     const float sphenoid = ph_ellipsoid((PhVec){ax, p.y, p.z}, (PhVec){7, 22, -28}, (PhVec){8, 12, 8});
-    const float air = ph_min(ph_min(ph_min(nasal, maxillary), frontal), ph_min(sphenoid, p.z < -45 ? throat : 50.0f));
+    const float air = ph_min(ph_min(ph_min(nasal, maxillary), frontal), ph_min(sphenoid, throat));
     if (air < 0) {
         s.value = PH_AIR + 0.02f;
         return s;

@@ -16,6 +16,7 @@ typedef struct Render {
     VslPhantomScan *out;
     double *row_samples; /* per row and lesion: samples inside */
     int64_t *row_voxels;
+    float margin; /* mm outside the head where no sample of a voxel can reach it */
 } Render;
 
 /* Template point of voxel (i, j, k). */
@@ -71,7 +72,7 @@ static void render_row(void *ctx, int64_t row, int worker)
         const int64_t at = row * g->n[0] + i;
         const PhVec c = point(&out->disp, i, j, k);
         float value = PH_AIR;
-        if (ph_skin(c) < 6) {
+        if (ph_skin(c) < r->margin) {
             const PhVec e[3] = {quarter(&out->disp, i, j, k, 0), quarter(&out->disp, i, j, k, 1),
                                 quarter(&out->disp, i, j, k, 2)};
             PhSample s = ph_anatomy_at(r->anatomy, c);
@@ -109,7 +110,10 @@ VslStatus ph_render(VslPhantomScan *out, const PhAnatomy *a, const PhLesions *le
     const VslGrid *g = &out->disp.grid;
     const int64_t rows = g->n[1] * g->n[2];
     const int count = lesions ? lesions->count : 0;
-    Render r = {a, lesions, acquisition, out, NULL, NULL};
+    Render r = {a, lesions, acquisition, out, NULL, NULL, 0};
+    double spacing[3];
+    vsl_grid_spacing(spacing, g);
+    r.margin = (float)(spacing[0] + spacing[1] + spacing[2]);
     VSL_TRY(vsl_volume_new(&out->image, g, 1));
     VSL_TRY(vsl_labels_new(&out->labels, g));
     if (lesions) {

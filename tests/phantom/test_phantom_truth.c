@@ -17,7 +17,7 @@ static double volume_ml(const VslLabels *l, int left, int right)
 
 TEST(no_map_folds_at_any_age)
 {
-    const VslPhantomOptions opt = {.size = {64, 75, 64}, .seed = 1};
+    const VslPhantomOptions opt = {.size = {48, 56, 48}, .seed = 1};
     for (int subject = 1; subject <= 4; subject++) {
         VslPhantomSubject s = {0};
         CHECK_OK(vsl_phantom_subject(&s, &opt, subject, be));
@@ -39,30 +39,61 @@ TEST(no_map_folds_at_any_age)
     }
 }
 
-/* The template is sampled twice as finely as the scan, so that nearest voxels say little about thin ribbons. */
+/* 1 when `label` is found in the template within one voxel of world point x. */
+static int is_near(const VslLabels *template, const VslAffine *from_ras, const double x[3], int32_t label)
+{
+    const int64_t *n = template->grid.n;
+    double v[3];
+    vsl_affine_point(v, from_ras, x);
+    for (int64_t k = (int64_t)floor(v[2]); k <= (int64_t)floor(v[2]) + 1; k++) {
+        for (int64_t j = (int64_t)floor(v[1]); j <= (int64_t)floor(v[1]) + 1; j++) {
+            for (int64_t i = (int64_t)floor(v[0]); i <= (int64_t)floor(v[0]) + 1; i++) {
+                const int is_inside = i >= 0 && j >= 0 && k >= 0 && i < n[0] && j < n[1] && k < n[2];
+                if ((is_inside ? template->data[(k * n[1] + j) * n[0] + i] : 0) == label) {
+                    return 1;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+/* A scan of 3 mm, a template of 1.2 mm. Nearest voxels cost thin ribbons some Dice (a ball of 5 mm reaches about 0.93),
+ * so the sharp statement is that every label of the scan is found where the map says, up to that voxel. */
 TEST(the_stored_map_carries_the_template_onto_the_scan)
 {
-    const VslPhantomOptions opt = {.size = {64, 75, 64}, .seed = 6}, fine = {.size = {192, 224, 192}};
+    const VslPhantomOptions opt = {.size = {64, 75, 64}, .seed = 6}, fine = {.size = {160, 187, 160}};
     VslPhantomSubject s = {0};
     VslPhantomScan scan = {0}, template = {0};
     VslLabels carried = {0};
     VslLabelScore *rows = NULL;
+    VslAffine from_ras;
     int count = 0;
     double mean = 0;
+    int64_t brain = 0, lost = 0;
     CHECK_OK(vsl_phantom_subject(&s, &opt, 3, be));
     CHECK_OK(vsl_phantom_visit(&scan, &s, &opt, 2, be));
     CHECK_OK(vsl_phantom_template(&template, &fine, be));
     const VslMap map = {.disp = &scan.disp};
     CHECK_OK(vsl_apply_labels(&carried, &scan.labels.grid, &template.labels, &map, 1, 2));
     CHECK_OK(vsl_label_scores(&rows, &count, &mean, &carried, &scan.labels, 0, 2));
-    CHECK(count >= 26);
-    CHECK(mean > 0.95);
-    for (int i = 0; i < count; i++) {
-        if (!(rows[i].dice > 0.85)) {
-            printf("  label %d: Dice %.3f\n", rows[i].label, rows[i].dice);
+    CHECK(count == 26);
+    CHECK(mean > 0.90);
+    CHECK_OK(vsl_grid_from_ras(&from_ras, &template.labels.grid));
+    const int64_t *n = scan.labels.grid.n, plane = vsl_grid_voxels(&scan.labels.grid);
+    for (int64_t at = 0; at < plane; at++) {
+        const double v[3] = {(double)(at % n[0]), (double)(at / n[0] % n[1]), (double)(at / n[0] / n[1])};
+        double x[3];
+        vsl_affine_point(x, &scan.labels.grid.to_ras, v);
+        for (int c = 0; c < 3; c++) {
+            x[c] += (double)scan.disp.data[c * plane + at];
         }
-        CHECK(rows[i].dice > 0.85);
+        brain += scan.labels.data[at] > 0;
+        lost += !is_near(&template.labels, &from_ras, x, scan.labels.data[at]);
     }
+    printf("  mean Dice %.4f over %d labels; %lld of %lld voxels lost\n", mean, count, (long long)lost,
+           (long long)brain);
+    CHECK(lost < brain / 200); /* folds thinner than a template voxel */
     vsl_free(rows);
     vsl_labels_free(&carried);
     vsl_phantom_scan_free(&scan);
