@@ -1,9 +1,6 @@
 # The libraries below us, each looked for only when a floor that uses it is built.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-if(VSL_OPENMP)
-    find_package(OpenMP REQUIRED COMPONENTS C)
-endif()
 
 set(VSL_PACKAGES "" CACHE INTERNAL "pkg-config modules in use, as NAME=module")
 # vsl_need(NAME module FLOORS...): pkg-config module as target PkgConfig::NAME, when one of FLOORS is built.

@@ -1,4 +1,6 @@
-/* VSL_HD marks the maths of one voxel that both the C compiler and nvcc compile (the one feature #ifdef of the house). */
+/* What differs between compilers, in one place (the one feature #ifdef of the house).
+ * VSL_HD marks the maths of one voxel that both the C compiler and nvcc compile. VSL_INDEPENDENT before a loop says
+ * that what it writes is not what it reads, so that it may be vectorized. */
 #ifndef VSL_CORE_HD_H
 #define VSL_CORE_HD_H
 
@@ -6,6 +8,14 @@
 #define VSL_HD static __host__ __device__ __forceinline__
 #else
 #define VSL_HD static inline __attribute__((always_inline))
+#endif
+
+#if defined(__clang__)
+#define VSL_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define VSL_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define VSL_INDEPENDENT
 #endif
 
 #endif

@@ -57,7 +57,7 @@ static void transport_row(float *out, const Band *b, RegStencil row, const float
     const int32_t nx = b->nx;
     const int64_t plane = b->plane;
     float *ox = out, *oy = out + nx, *oz = out + 2 * nx;
-#pragma GCC ivdep
+    VSL_INDEPENDENT
     for (int32_t i = 1; i < nx - 1; i++) {
         const RegVec3 t = reg_transport(m, u, plane, stencil_at(row, i, i - 1, i + 1));
         ox[i] = t.x;
@@ -143,7 +143,7 @@ static void adjoint_row(void *ctx, int64_t item, int worker)
             smooth[i] += t[c * nx + i];
         }
     }
-#pragma GCC ivdep
+    VSL_INDEPENDENT
     for (int32_t i = 1; i < nx - 1; i++) {
         direct_voxel(direct, v, a, plane, stencil_at(row, i, i - 1, i + 1));
     }

@@ -160,7 +160,7 @@ static double correlation_row(void *ctx, int64_t item, int worker)
                               *restrict inverse = variance + s->count, *restrict w = s->weight + at;
         const float *sy = rows + k * n0, *syy = sy + size, *sxy = syy + size;
         float *q1 = rows + (k + r) * n0, *q2 = q1 + size, *q3 = q2 + size;
-#pragma GCC ivdep
+        VSL_INDEPENDENT
         for (int64_t i = 0; i < n0; i++) {
             const float my = sy[i] * inverse[i], vy = syy[i] * inverse[i] - my * my;
             const RegLncc t =

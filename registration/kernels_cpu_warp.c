@@ -122,7 +122,7 @@ static void warp_row(void *ctx, int64_t item, int worker)
         const float *moving = w->moving + c * w->moving_plane;
         float *warped = w->warped + c * n + item * n0;
         if (!w->slope) {
-#pragma GCC ivdep
+            VSL_INDEPENDENT
             for (int64_t i = 0; i < n0; i++) {
                 const RegVec3 at = {p[i], p[i + n0], p[i + 2 * n0]};
                 warped[i] = reg_sample(moving, reg_cell_clamped(size, at));
@@ -133,7 +133,7 @@ static void warp_row(void *ctx, int64_t item, int worker)
         float a[3][4];
         memcpy(a, w->a, sizeof a);
         const float mx = (float)(size.nx - 1), my = (float)(size.ny - 1), mz = (float)(size.nz - 1);
-#pragma GCC ivdep
+        VSL_INDEPENDENT
         for (int64_t i = 0; i < n0; i++) {
             const RegVec3 at = {p[i], p[i + n0], p[i + 2 * n0]};
             const RegSlope s = reg_sample_slope(moving, reg_cell_clamped(size, at));

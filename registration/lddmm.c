@@ -1,4 +1,5 @@
 /* The multi-resolution driver of LDDMM: presets, levels, and the numbers of the result. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "registration/lddmm.h"
 
 #include <math.h>

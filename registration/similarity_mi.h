@@ -19,9 +19,9 @@ extern "C" {
 
 typedef struct RegMi RegMi;
 
-/** fixed: one plane; mask: one plane of weights >= 0, or NULL; their data are borrowed for the life of the object. bins:
- * 8..256 per axis. voxel_mm3: volume of a voxel. The intensity range of fixed is that of its 0.1 to 99.9-percentile
- * where the mask is not 0; values beyond count in the outermost bin.
+/** fixed: one plane; mask: one plane of weights >= 0, or NULL; their data are borrowed for the life of the object.
+ * bins: 8..256 per axis. voxel_mm3: volume of a voxel. The intensity range of fixed is that of its 0.1
+ * to 99.9-percentile where the mask is not 0; values beyond count in the outermost bin.
  * @return VSL_E_ARG, VSL_E_NUMERIC (fixed is constant or not finite inside the mask), VSL_E_NOMEM. */
 VSL_MUST_USE VslStatus reg_mi_new(RegMi **out, VslBackend *be, const VslField *fixed, const VslField *mask, int bins,
                                   double voxel_mm3);
