@@ -13,7 +13,7 @@
 
 enum {
     BLOCK_NUMBERS = 1 << 15, /* decoded at a time: 256 KiB as double, stays in cache */
-    NUMBER_BYTES = 8         /* the largest component */
+    COMPRESSED_OFFSET_MOST = 1 << 30
 };
 
 /* A pair's header file ends somewhere behind its extensions; gzip is inflated to there, for its checks. */
@@ -83,6 +83,10 @@ static VslStatus place(NiftiFile *f, VslStream *s, int64_t vox_offset)
         "hold them",
         vsl_stream_name(s), (long long)info->data_bytes, (long long)vox_offset,
         vsl_stream_is_gzip(s) ? "compressed " : "", (long long)vsl_stream_file_size(s));
+    /* a gap is inflated to get over it: one that no extensions can explain is not walked through */
+    VSL_CHECK(!vsl_stream_is_gzip(s) || vox_offset <= COMPRESSED_OFFSET_MOST, VSL_E_FORMAT,
+              "%s: vox_offset is %lld, expected at most %lld in a compressed file", vsl_stream_name(s),
+              (long long)vox_offset, (long long)COMPRESSED_OFFSET_MOST);
     VSL_TRY(vsl_stream_skip(s, vox_offset - vsl_stream_position(s)));
     f->type = vsl_nifti_type(info->datatype);
     f->voxels = s;
@@ -268,13 +272,14 @@ static VslStatus each_block(NiftiFile *f, TakeNumbers *take, void *sink)
     const double slope = f->info.scl_slope, inter = f->info.scl_inter;
     const int scaled = slope != 1 || inter != 0;
     const int64_t total = f->info.data_bytes / type->component_bytes;
+    const int64_t block = total < BLOCK_NUMBERS ? total : BLOCK_NUMBERS;
     unsigned char *raw = NULL;
     double *numbers = NULL;
 
-    VSL_TRY(VSL_NEW(&raw, BLOCK_NUMBERS * NUMBER_BYTES, "voxel block"));
-    VSL_TRY(VSL_NEW(&numbers, BLOCK_NUMBERS, "voxel block"));
-    for (int64_t at = 0; at < total; at += BLOCK_NUMBERS) {
-        const int64_t count = total - at < BLOCK_NUMBERS ? total - at : BLOCK_NUMBERS;
+    VSL_TRY(VSL_NEW(&raw, block * type->component_bytes, "voxel block"));
+    VSL_TRY(VSL_NEW(&numbers, block, "voxel block"));
+    for (int64_t at = 0; at < total; at += block) {
+        const int64_t count = total - at < block ? total - at : block;
         VSL_TRY(vsl_stream_read(f->voxels, raw, count * type->component_bytes));
         if (f->info.is_swapped) {
             vsl_nifti_swap(raw, type->component_bytes, count);

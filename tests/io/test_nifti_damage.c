@@ -144,6 +144,15 @@ TEST(an_honest_bomb_is_refused_by_the_budget_before_it_is_inflated)
     /* a small file cannot hold it: refused whatever the memory */
     CHECK_STATUS(read_bytes(&v, NULL, file.data, 4 << 20), VSL_E_FORMAT);
     CHECK(strstr(vsl_error(), "cannot hold"));
+    nifti_1_header far = test_header();
+    far.vox_offset = 0x1p31f; /* nothing but inflating gets there */
+    memcpy(front, &far, 348);
+    Bytes far_start = make_gzip(front, sizeof front),
+          far_file = bytes_join(far_start.data, far_start.size, pad.data, pad.size);
+    CHECK_STATUS(read_bytes(&v, NULL, far_file.data, far_file.size), VSL_E_FORMAT);
+    CHECK(strstr(vsl_error(), "expected at most 1073741824"));
+    bytes_free(&far_start);
+    bytes_free(&far_file);
     h.dim[0] = 4;
     h.dim[4] = 32767; /* 165 TB plain */
     memcpy(front, &h, 348);
