@@ -1,4 +1,4 @@
-/* Where and how much a head ages. Sum of k over overlapping balls stays below 0.8, so that the map does not fold. */
+/* Where and how much a head ages. No map folds up to the oldest anatomy (a test watches). */
 #include "phantom/ageing.h"
 
 #include "phantom/phantom.h"
@@ -9,9 +9,9 @@ typedef struct Ball {
 } Ball;
 
 static const Ball balls[] = {
-    {9, 24, 6, 17, 0.20f},    {7, 10, 13, 17, 0.20f},     {8, -6, 17, 17, 0.20f},     {13, -24, 18, 17, 0.20f},
-    {23, -40, 12, 18, 0.24f}, {25, -58, 5, 16, 0.16f},    {35, -32, -6, 12, 0.18f},   {34, -14, -16, 10, 0.16f},
-    {1, -10, -1, 13, 0.14f},  {25, -10, -21, 12, -0.16f}, {29, -19, -17, 12, -0.16f}, {28, -30, -9, 11, -0.14f},
+    {9, 24, 6, 17, 0.32f},    {7, 10, 13, 17, 0.32f},     {8, -6, 17, 17, 0.32f},     {13, -24, 18, 17, 0.32f},
+    {23, -40, 12, 18, 0.34f}, {25, -58, 5, 16, 0.24f},    {35, -32, -6, 12, 0.26f},   {34, -14, -16, 10, 0.22f},
+    {1, -10, -1, 13, 0.2f},   {25, -10, -21, 12, -0.16f}, {29, -19, -17, 12, -0.16f}, {28, -30, -9, 11, -0.14f},
 };
 
 float ph_ageing_time(double age_years)
@@ -38,7 +38,7 @@ PhVec ph_ageing(PhVec y, float t)
     }
     const PhVec c = {0, -17, 14}, r = {69, 87, 64};
     const float depth = -ph_ellipsoid(y, c, r);
-    const float inward = 1.1f * ph_step(-5, 2, depth) * ph_step(34, 4, depth);
+    const float inward = 1.5f * ph_step(-5, 2, depth) * ph_step(34, 4, depth);
     if (inward > 0) {
         PhVec n = {(y.x - c.x) / (r.x * r.x), (y.y - c.y) / (r.y * r.y), (y.z - c.z) / (r.z * r.z)};
         const float s = inward / ph_max(ph_length(n), 1e-6f);
