@@ -2,13 +2,27 @@
 # include/vesal/<floor>/, a CMake package (vesal::vesal, vesal::<floor>) and vesal.pc.
 include(CMakePackageConfigHelpers)
 
+# A header is public when it marks something VSL_API, or when such a header includes it.
 set(library_floors "")
+set(public_headers "")
 foreach(floor core io registration phantom)
     if(TARGET vesal_${floor})
         list(APPEND library_floors ${floor})
-        install(DIRECTORY ${PROJECT_SOURCE_DIR}/${floor} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vesal
-            FILES_MATCHING PATTERN "*.h" PATTERN "*_private.h" EXCLUDE)
+        file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/${floor}/*.h)
+        foreach(header ${headers})
+            file(STRINGS ${PROJECT_SOURCE_DIR}/${header} marks REGEX "VSL_API")
+            if(marks)
+                file(STRINGS ${PROJECT_SOURCE_DIR}/${header} includes REGEX "^#include \"")
+                list(TRANSFORM includes REPLACE "^#include \"(.*)\".*" "\\1")
+                list(APPEND public_headers ${header} ${includes})
+            endif()
+        endforeach()
     endif()
+endforeach()
+list(REMOVE_DUPLICATES public_headers)
+foreach(header ${public_headers})
+    get_filename_component(folder ${header} DIRECTORY)
+    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vesal/${folder})
 endforeach()
 list(TRANSFORM library_floors PREPEND vesal_ OUTPUT_VARIABLE library_targets)
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Installs into an empty prefix and builds a stranger's program against it: by CMake with the shared library, by CMake
-# with a static floor, by pkg-config, and by pkg-config again after the prefix was moved.
-# Usage: outsider.sh SOURCE BINARY VERSION LIBDIR CMAKE CC
+# with a static floor, by pkg-config, and by pkg-config again after the prefix was moved. Every installed header compiles
+# alone as C17 and C++17, from the prefix, without a warning.
+# Usage: outsider.sh SOURCE BINARY VERSION LIBDIR CMAKE CC CXX
 set -eu
-source=$1 binary=$2 version=$3 libdir=$4 cmake=$5 cc=$6
+source=$1 binary=$2 version=$3 libdir=$4 cmake=$5 cc=$6 cxx=$7
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -14,6 +15,18 @@ trap 'rm -rf "$work"' EXIT
 "$cmake" --build "$work/build" >"$work/build.log" || { cat "$work/build.log" && exit 1; }
 "$work/build/outsider_vesal"
 "$work/build/outsider_core"
+
+warnings="-Wall -Wextra -Wpedantic -Wshadow -Werror"
+include=$work/first/include/vesal
+for header in "$include"/*/*.h; do
+    name=${header#"$include/"}
+    # shellcheck disable=SC2086 # a list of flags
+    printf '#include "%s"\nextern int not_empty;\n' "$name" |
+        $cc -std=c17 $warnings "-I$include" -fsyntax-only -x c -
+    # shellcheck disable=SC2086
+    printf '#include "%s"\nextern int not_empty;\n' "$name" |
+        $cxx -std=c++17 $warnings "-I$include" -fsyntax-only -x c++ -
+done
 
 by_pkg_config() {
     PKG_CONFIG_PATH=$1/$libdir/pkgconfig
