@@ -105,6 +105,16 @@ TEST(a_target_that_becomes_a_folder_is_kept)
     CHECK(!f && entries() == 1 && rmdir("a") == 0);
 }
 
+TEST(a_target_that_becomes_a_link_is_kept)
+{
+    VslFileOut *f = NULL;
+    CHECK_OK(vsl_file_out_open(&f, "a"));
+    CHECK(symlink("elsewhere", "a") == 0);
+    CHECK_STATUS(vsl_file_out_commit(&f), VSL_E_WRITE);
+    CHECK(strstr(vsl_error(), "symbolic link"));
+    CHECK(!f && entries() == 1 && unlink("a") == 0);
+}
+
 TEST(a_full_disk_is_a_sentence_and_the_old_file_stays)
 {
     const struct rlimit small = {1 << 16, RLIM_INFINITY}; /* EFBIG stands for ENOSPC: same path, no disk to fill */
@@ -183,6 +193,7 @@ int main(void)
     RUN(permissions_follow_the_umask);
     RUN(folders_links_and_special_files_are_refused);
     RUN(a_target_that_becomes_a_folder_is_kept);
+    RUN(a_target_that_becomes_a_link_is_kept);
     RUN(a_full_disk_is_a_sentence_and_the_old_file_stays);
     RUN(a_killed_writer_leaves_the_old_file);
     RUN(odd_names_work);

@@ -178,6 +178,9 @@ TEST(a_singular_sform_gives_way_to_the_qform)
     REFUSED(memcpy(h.srow_x, h.srow_y, 16), VSL_E_FORMAT, "sform is singular");
     REFUSED(h.srow_z[3] = NAN, VSL_E_FORMAT, "sform is singular or not finite");
     WARNED(memcpy(h.srow_x, h.srow_y, 16); h.qform_code = 1, "the qform is used");
+    const float flat[3][4] = {{1, 1, 0, 0}, {0, 1e-7f, 0, 0}, {0, 0, 1, 0}}; /* almost: its inverse would be noise */
+    REFUSED(memcpy(h.srow_x, flat[0], 16); memcpy(h.srow_y, flat[1], 16);
+            memcpy(h.srow_z, flat[2], 16), VSL_E_FORMAT, "sform is singular");
 }
 
 TEST(sform_wins_over_qform_and_the_difference_is_told)

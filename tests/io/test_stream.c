@@ -76,6 +76,32 @@ TEST(several_gzip_members_are_one_content)
     bytes_free(&empty);
 }
 
+/* The same member with a comment that makes it this long. */
+static Bytes lengthened(const Bytes *member, int64_t size)
+{
+    Bytes out = {malloc((size_t)size), size};
+    const int64_t comment = size - member->size; /* its zero byte included */
+    memcpy(out.data, member->data, 10);
+    out.data[3] = 16;
+    memset(out.data + 10, 'c', (size_t)comment - 1);
+    out.data[10 + comment - 1] = 0;
+    memcpy(out.data + 10 + comment, member->data + 10, (size_t)member->size - 10);
+    return out;
+}
+
+TEST(a_member_may_begin_anywhere_in_the_input_buffer)
+{
+    Bytes a = make_gzip(content, 1000), b = make_gzip(content + 1000, COUNT - 1000);
+    for (int64_t size = (1 << 18) - 20; size < (1 << 18) + 4; size++) {
+        Bytes first = lengthened(&a, size), all = bytes_join(first.data, first.size, b.data, b.size);
+        check_all(&all, 0);
+        bytes_free(&first);
+        bytes_free(&all);
+    }
+    bytes_free(&a);
+    bytes_free(&b);
+}
+
 TEST(trailing_bytes_are_counted)
 {
     Bytes gzip = make_gzip(content, COUNT), more = bytes_join(gzip.data, gzip.size, "\0\0\0\0\0", 5);
@@ -174,6 +200,7 @@ int main(void)
     make_content();
     RUN(plain_and_gzip_content_comes_back_in_any_step);
     RUN(several_gzip_members_are_one_content);
+    RUN(a_member_may_begin_anywhere_in_the_input_buffer);
     RUN(trailing_bytes_are_counted);
     RUN(a_wrong_checksum_or_length_is_refused);
     RUN(a_cut_anywhere_is_refused);
