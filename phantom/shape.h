@@ -12,6 +12,11 @@ typedef struct PhVec {
     float x, y, z;
 } PhVec;
 
+static inline PhVec ph_vec(float x, float y, float z)
+{
+    const PhVec v = {x, y, z};
+    return v;
+}
 static inline float ph_min(float a, float b)
 {
     return a < b ? a : b;
@@ -41,7 +46,7 @@ static inline float ph_smooth_max(float a, float b, float k)
 }
 static inline PhVec ph_sub(PhVec a, PhVec b)
 {
-    return (PhVec){a.x - b.x, a.y - b.y, a.z - b.z};
+    return ph_vec(a.x - b.x, a.y - b.y, a.z - b.z);
 }
 static inline float ph_dot(PhVec a, PhVec b)
 {
@@ -61,11 +66,11 @@ static inline float ph_ellipsoid(PhVec p, PhVec c, PhVec r)
 /* Turned by the angle whose cosine and sine are given: y towards x for ph_turn_z, z towards y for ph_turn_x. */
 static inline PhVec ph_turn_z(PhVec d, float c, float s)
 {
-    return (PhVec){c * d.x + s * d.y, c * d.y - s * d.x, d.z};
+    return ph_vec(c * d.x + s * d.y, c * d.y - s * d.x, d.z);
 }
 static inline PhVec ph_turn_x(PhVec d, float c, float s)
 {
-    return (PhVec){d.x, c * d.y + s * d.z, c * d.z - s * d.y};
+    return ph_vec(d.x, c * d.y + s * d.z, c * d.z - s * d.y);
 }
 
 typedef struct PhNode { /* a ball on a tube */

@@ -74,7 +74,7 @@ static inline float ph_wave_gradient(const PhWaves *w, PhVec p, PhVec *gradient)
         sum[i] = w->amplitude * (((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])));
     }
     const float turn = -6.28318531f;
-    *gradient = (PhVec){turn * sum[1], turn * sum[2], turn * sum[3]};
+    *gradient = ph_vec(turn * sum[1], turn * sum[2], turn * sum[3]);
     return sum[0];
 }
 
