@@ -92,7 +92,7 @@ static Bytes lengthened(const Bytes *member, int64_t size)
 TEST(a_member_may_begin_anywhere_in_the_input_buffer)
 {
     Bytes a = make_gzip(content, 1000), b = make_gzip(content + 1000, COUNT - 1000);
-    for (int64_t size = (1 << 18) - 20; size < (1 << 18) + 4; size++) {
+    for (int64_t size = (1 << 19) - 20; size < (1 << 19) + 4; size++) { /* the second filling ends there */
         Bytes first = lengthened(&a, size), all = bytes_join(first.data, first.size, b.data, b.size);
         check_all(&all, 0);
         bytes_free(&first);
