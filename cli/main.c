@@ -77,6 +77,9 @@ static CliExit report_failure(VslStatus st, const Cli *cli)
 {
     cli_progress_end();
     const int is_known = cli->verb != NULL;
+    if (st == VSL_E_CANCELLED) {
+        st = cli_check_stop(); /* names the signal, whatever the algorithm said */
+    }
     fprintf(stderr, "vesal%s%s: %s\n", is_known ? " " : "", is_known ? cli->verb->name : "", vsl_error());
     return cli_exit_code(st);
 }

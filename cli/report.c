@@ -52,11 +52,41 @@ static double shown_mm(const Scene *s, const PanelView *v, int which)
     return (double)(v->high[which] - v->low[which] + 1) * spacing[which == 0 ? v->right : v->up];
 }
 
+/* Slices go through the middle of the labels or the mask where there are some: the middle of a whole head is its
+ * neck's.
+ */
+static void centre_of_interest(int64_t centre[3], const Scene *s)
+{
+    const int32_t *labels = s->in->fixed_labels.data;
+    const float *mask = s->in->fixed_mask.data;
+    const int64_t *n = s->axes.grid.n, *step = s->axes.stride;
+    double sum[3] = {0}, weight = 0;
+    if (!labels && !mask) {
+        return;
+    }
+    for (int64_t k = 0; k < n[2]; k++) {
+        for (int64_t j = 0; j < n[1]; j++) {
+            for (int64_t i = 0; i < n[0]; i++) {
+                const int64_t q = s->axes.start + i * step[0] + j * step[1] + k * step[2];
+                const double w = labels ? labels[q] > 0 : mask[q] > 0;
+                sum[0] += w * (double)i;
+                sum[1] += w * (double)j;
+                sum[2] += w * (double)k;
+                weight += w;
+            }
+        }
+    }
+    for (int d = 0; d < 3 && weight > 0; d++) {
+        centre[d] = (int64_t)lround(sum[d] / weight);
+    }
+}
+
 /* Same scale for every plane, as large as columns and rows allow. */
 static void lay_out(Scene *s)
 {
     int64_t low[3], high[3], centre[3];
     panel_foreground(low, high, centre, &s->axes, s->in->fixed.data, 8);
+    centre_of_interest(centre, s);
     s->rows = s->axes.grid.n[2] > 1 ? PLANES : 1;
     double scale = INFINITY, longest = 0;
     for (int p = 0; p < s->rows; p++) {
@@ -431,7 +461,7 @@ static VslStatus prepare(Scene *s)
     s->log_range = deforms ? log_range(&s->r->jacobian_stats) : 1;
     lay_out(s);
     VSL_TRY(panel_window(&s->fixed, s->in->fixed.data, vsl_grid_voxels(&s->in->fixed.grid)));
-    VSL_TRY(panel_window(&s->moving, s->r->before.data, vsl_grid_voxels(&s->in->fixed.grid)));
+    VSL_TRY(panel_window(&s->moving, s->r->warped.data, vsl_grid_voxels(&s->in->fixed.grid)));
     for (int i = 0; i < 2; i++) {
         VSL_TRY(VSL_NEW(&s->values[i], MOST_PIXELS, "a panel"));
     }

@@ -41,7 +41,7 @@ VslStatus panel_window(PanelWindow *out, const float *data, int64_t count)
         }
         first = first < n ? first : 0;
         w.low = sample[0];
-        w.high = sample[first + (int64_t)(0.997 * (double)(n - 1 - first))];
+        w.high = sample[first + (int64_t)(0.985 * (double)(n - 1 - first))];
         w.high = w.high > w.low ? w.high : w.low + 1;
     }
     *out = w;
@@ -286,7 +286,7 @@ VslStatus panel_edges(unsigned char *out, const float *panel, int width, int hei
     }
     qsort(a, (size_t)n, sizeof *a, compare_floats);
     const float scale = n > 0 ? a[(n - 1) * 97 / 100] : 1;
-    follow(out, stack, b, width, height, 0.22f * scale, 0.45f * scale);
+    follow(out, stack, b, width, height, 0.3f * scale, 0.55f * scale);
 out:
     vsl_free(a);
     vsl_free(b);

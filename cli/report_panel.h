@@ -22,7 +22,8 @@ typedef struct PanelWindow {
 /** Bounding box (RAS order, inclusive, a margin added) and centre of mass of what stands out from the background. */
 void panel_foreground(int64_t low[3], int64_t high[3], int64_t centre[3], const CliAxes *axes, const float *data,
                       double margin_mm);
-/** Robust black and white points: the 0.5 and 99.7 percentile of the finite voxels above the background. */
+/** Robust black and white points: the smallest value, and the 98.5 percentile of what
+ * lies above it (bright fat would darken all else). */
 VSL_MUST_USE VslStatus panel_window(PanelWindow *out, const float *data, int64_t count);
 /** Bilinear samples at the pixel centres; out holds width * height floats, top row first. */
 void panel_sample(float *out, const PanelView *view, const CliAxes *axes, const float *data);

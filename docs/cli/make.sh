@@ -1,0 +1,9 @@
+#!/bin/sh
+# Renews the pages of this folder from the command's own tables. Usage: docs/cli/make.sh path/to/vesal
+set -eu
+vesal=$1
+folder=$(dirname "$0")
+for verb in info convert register apply jacobian evaluate phantom "data verify" doctor; do
+    # shellcheck disable=SC2086 # two words
+    "$vesal" --reference $verb >"$folder/$(echo "$verb" | tr ' ' '-').md"
+done
