@@ -78,14 +78,57 @@ out:
     return st;
 }
 
-VslStatus reg_coarsen(VslVolume *out, const VslVolume *in, double spacing_mm, int is_mask, int threads)
+/* v times w in every channel. */
+static void times(VslVolume *v, const VslVolume *w)
+{
+    const int64_t n = vsl_grid_voxels(&v->grid);
+    for (int64_t i = 0; i < n * v->channels; i++) {
+        v->data[i] *= w->data[i % n];
+    }
+}
+
+/* Normalised convolution: values of weight 0 become the smoothed mean of the others, S(w I) / S(w). */
+static VslStatus fill_masked(VslVolume *v, const VslVolume *mask, double sigma_mm, int threads)
 {
     VslStatus st = VSL_OK;
-    VslVolume smooth = {0}, coarse = {0};
+    VslVolume sum = {0}, weight = {0};
+    const int64_t n = vsl_grid_voxels(&v->grid);
+    VSL_TRY(vsl_volume_copy(&sum, v));
+    VSL_TRY(vsl_volume_copy(&weight, mask));
+    times(&sum, mask);
+    VSL_TRY(vsl_smooth(&sum, sigma_mm, threads));
+    VSL_TRY(vsl_smooth(&weight, sigma_mm, threads));
+    for (int64_t i = 0; i < n * v->channels; i++) {
+        if (mask->data[i % n] == 0) {
+            const float w = weight.data[i % n];
+            v->data[i] = w > 1e-4f ? sum.data[i] / w : 0.0f;
+        }
+    }
+out:
+    vsl_volume_free(&sum);
+    vsl_volume_free(&weight);
+    return st;
+}
+
+static VslStatus on_grid(VslVolume *v, const VslGrid *grid, int threads)
+{
+    VslStatus st = VSL_OK;
+    VslVolume coarse = {0};
+    const VslMap identity = {vsl_affine_identity(), NULL};
+    VSL_TRY(vsl_apply_image(&coarse, grid, v, &identity, 1, VSL_INTERPOLATION_LINEAR, 0, threads));
+    vsl_volume_move(v, &coarse);
+out:
+    return st;
+}
+
+VslStatus reg_coarsen(VslVolume *out, VslVolume *coarse_mask, const VslVolume *in, const VslVolume *mask,
+                      double spacing_mm, int threads)
+{
+    VslStatus st = VSL_OK;
+    VslVolume image = {0}, weight = {0};
     double spacing[3];
     int64_t n[3];
     int changed = 0;
-    const VslMap identity = {vsl_affine_identity(), NULL};
     vsl_grid_spacing(spacing, &in->grid);
     for (int d = 0; d < 3; d++) {
         const double voxels = (double)in->grid.n[d] * spacing[d] / spacing_mm;
@@ -93,18 +136,29 @@ VslStatus reg_coarsen(VslVolume *out, const VslVolume *in, double spacing_mm, in
         n[d] = n[d] < 1 ? 1 : n[d];
         changed |= n[d] != in->grid.n[d];
     }
-    VSL_TRY(vsl_volume_copy(&smooth, in));
-    if (changed) {
-        const VslGrid grid = vsl_grid_resampled(&in->grid, n);
-        if (!is_mask) {
-            VSL_TRY(vsl_smooth(&smooth, 0.5 * spacing_mm, threads));
-        }
-        VSL_TRY(vsl_apply_image(&coarse, &grid, &smooth, &identity, 1, VSL_INTERPOLATION_LINEAR, 0, threads));
-        vsl_volume_move(&smooth, &coarse);
+    const VslGrid grid = vsl_grid_resampled(&in->grid, n);
+    VSL_TRY(vsl_volume_copy(&image, in));
+    if (mask) {
+        VSL_TRY(fill_masked(&image, mask, spacing_mm, threads));
+        VSL_TRY(vsl_volume_copy(&weight, mask));
     }
-    vsl_volume_move(out, &smooth);
+    if (changed) {
+        VSL_TRY(vsl_smooth(&image, 0.5 * spacing_mm, threads));
+        VSL_TRY(on_grid(&image, &grid, threads));
+        if (mask) {
+            VSL_TRY(vsl_smooth(&weight, 0.5 * spacing_mm, threads));
+            VSL_TRY(on_grid(&weight, &grid, threads));
+            for (int64_t i = 0; i < vsl_grid_voxels(&grid); i++) {
+                weight.data[i] = weight.data[i] >= 0.5f ? weight.data[i] : 0.0f;
+            }
+        }
+    }
+    vsl_volume_move(out, &image);
+    if (mask) {
+        vsl_volume_move(coarse_mask, &weight);
+    }
 out:
-    vsl_volume_free(&smooth);
-    vsl_volume_free(&coarse);
+    vsl_volume_free(&image);
+    vsl_volume_free(&weight);
     return st;
 }

@@ -13,9 +13,11 @@ extern "C" {
  * used in the sentence. */
 VSL_MUST_USE VslStatus reg_normalise(VslVolume *out, int64_t *not_finite, const VslVolume *in, const VslVolume *mask,
                                      const char *name);
-/** Smoothed and resampled so that no axis is finer than spacing_mm (axes that are coarser stay). is_mask: averaged
- * without smoothing, kept as weights. Never finer than the input. */
-VSL_MUST_USE VslStatus reg_coarsen(VslVolume *out, const VslVolume *in, double spacing_mm, int is_mask, int threads);
+/** Smoothed and resampled so that no axis is finer than spacing_mm (axes that are coarser stay; never finer than the
+ * input). mask (NULL = all 1, then coarse_mask is not touched): voxels of weight 0 neither enter the smoothing nor the
+ * interpolation; they are filled from their neighbours, and the coarse mask keeps what is at least half inside. */
+VSL_MUST_USE VslStatus reg_coarsen(VslVolume *out, VslVolume *coarse_mask, const VslVolume *in, const VslVolume *mask,
+                                   double spacing_mm, int threads);
 
 #ifdef __cplusplus
 }
