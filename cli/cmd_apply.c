@@ -65,10 +65,17 @@ static VslStatus apply_image(Cli *cli, const ApplyArgs *args, const VslGrid *gri
         cli_warn(cli, "%s is marked as labels but --labels was not given: it is interpolated as an image",
                  vsl_path_text(args->moving).text);
     }
+    if (info.intent_code == 1006 || info.intent_code == 1007) {
+        cli_warn(cli, "%s holds vectors: they are moved but not turned", vsl_path_text(args->moving).text);
+    }
     VSL_TRY(vsl_apply_image(&out, grid, &moving, chain->links, chain->count,
                             (VslInterpolation)args->numbers.interpolation, (float)args->numbers.outside, cli->threads));
     VSL_TRY(cli_check_stop());
-    const VslNiftiWrite how = {.scale_to_fit = 1, .threads = cli->threads};
+    VslNiftiWrite how = {.threads = cli->threads};
+    if (vsl_path_has_suffix(args->out, ".png")) {
+        how.datatype = cli_round_for_png(cli, &out);
+        how.scale_to_fit = !how.datatype;
+    }
     VSL_TRY(vsl_image_write(args->out, &out, &how));
 out:
     vsl_nifti_info_free(&info);

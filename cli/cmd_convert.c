@@ -165,10 +165,10 @@ static VslStatus convert_image(Cli *cli, const ConvertArgs *args, VslNiftiInfo *
         how.datatype = args->spacing ? VSL_DATATYPE_FLOAT32 : type_as_stored(info);
         how.datatype = is_float(how.datatype) || fits(&v, how.datatype) ? how.datatype : VSL_DATATYPE_FLOAT32;
     }
-    if (vsl_path_has_suffix(path, ".png")) {
-        how.datatype = how.datatype == VSL_DATATYPE_UINT16 ? VSL_DATATYPE_UINT16 : VSL_DATATYPE_UINT8;
-    }
-    if (!is_float(how.datatype) && !fits(&v, how.datatype)) {
+    if (vsl_path_has_suffix(path, ".png") && !args->numbers.dtype) {
+        how.datatype = cli_round_for_png(cli, &v);
+        how.scale_to_fit = !how.datatype;
+    } else if (!is_float(how.datatype) && !fits(&v, how.datatype)) {
         how.scale_to_fit = 1;
         cli_warn(cli, "the values are not whole numbers of the range of the chosen type: they are scaled to fit it");
     }

@@ -110,11 +110,12 @@ static void print_grid(const VslGrid *g)
 
 static void print_nifti(const VslNiftiInfo *h)
 {
-    printf("  format       %s%s%s, %s-endian\n",
-           h->version == 2   ? "NIfTI-2"
-           : h->version == 1 ? "NIfTI-1"
-                             : "PNG",
-           h->is_pair ? " pair" : "", h->is_gzip ? ", gzip" : "", h->is_swapped ? "big" : "little");
+    if (h->version) {
+        printf("  format       NIfTI-%d%s%s, %s-endian\n", h->version, h->is_pair ? " pair" : "",
+               h->is_gzip ? ", gzip" : "", h->is_swapped ? "big" : "little");
+    } else {
+        printf("  format       PNG\n");
+    }
     printf("  dimensions  ");
     for (int i = 0; i < h->ndim; i++) {
         printf(" %s%lld", i ? "x " : "", (long long)h->dim[i]);
@@ -150,9 +151,8 @@ static VslStatus info_image(const Cli *cli, const InfoArgs *args, const char *pa
     VslStatus st = VSL_OK;
     VslNiftiInfo header = {0};
     VslVolume v = {0};
-    const int header_only = args->header_only && !vsl_path_has_suffix(path, ".png");
-    if (header_only) {
-        VSL_TRY(vsl_nifti_read_info(&header, path));
+    if (args->header_only) {
+        VSL_TRY(vsl_image_read_info(&header, path));
     } else {
         VSL_TRY(vsl_image_read(&v, &header, path));
     }
@@ -166,7 +166,7 @@ static VslStatus info_image(const Cli *cli, const InfoArgs *args, const char *pa
         printf("%s: %s\n", path, kind);
         print_nifti(&header);
     }
-    if (!header_only) {
+    if (!args->header_only) {
         const ValueSummary s = summarise(&v);
         json_object_set_new(*out, "min", cli_json_number(s.min));
         json_object_set_new(*out, "max", cli_json_number(s.max));

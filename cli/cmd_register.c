@@ -72,16 +72,17 @@ static VslStatus run_stages(RegisterResults *r, Cli *cli, const RegisterArgs *ar
     const VslVolume *fixed_mask = in->fixed_mask.data ? &in->fixed_mask : NULL;
     const VslVolume *moving_mask = in->moving_mask.data ? &in->moving_mask : NULL;
     const VslAffine *start = args->initial ? &in->initial : NULL;
+    const VslVolume fixed = vsl_volume_view(&in->fixed, 0), moving = vsl_volume_view(&in->moving, 0);
     r->linear = in->initial;
     if (r->stages & REGISTER_RIGID) {
-        VSL_TRY(vsl_affine_register(&r->rigid, &in->fixed, &in->moving, fixed_mask, moving_mask, start,
-                                    VSL_LINEAR_RIGID, &args->affine, cli->be));
+        VSL_TRY(vsl_affine_register(&r->rigid, &fixed, &moving, fixed_mask, moving_mask, start, VSL_LINEAR_RIGID,
+                                    &args->affine, cli->be));
         r->linear = r->rigid.affine;
         start = &r->linear;
     }
     if (r->stages & REGISTER_AFFINE) {
-        VSL_TRY(vsl_affine_register(&r->affine, &in->fixed, &in->moving, fixed_mask, moving_mask, start,
-                                    VSL_LINEAR_AFFINE, &args->affine, cli->be));
+        VSL_TRY(vsl_affine_register(&r->affine, &fixed, &moving, fixed_mask, moving_mask, start, VSL_LINEAR_AFFINE,
+                                    &args->affine, cli->be));
         r->linear = r->affine.affine;
     }
     if (r->stages & REGISTER_LDDMM) {
@@ -183,7 +184,8 @@ static const VslOption options[] = {
 };
 
 static const CliFlag flags[] = {
-    {"fixed", CLI_LIST, offsetof(RegisterArgs, fixed), "FILE", 1, "image that stays; further ones are channels"},
+    {"fixed", CLI_LIST, offsetof(RegisterArgs, fixed), "FILE", 1,
+     "image that stays; further ones are channels of the deformation (rigid and affine use the first)"},
     {"moving", CLI_LIST, offsetof(RegisterArgs, moving), "FILE", 1,
      "image brought onto it; as many as --fixed, in the same order"},
     {"out", CLI_TEXT, offsetof(RegisterArgs, out), "PREFIX", 1, "beginning of the outputs' names"},

@@ -3,6 +3,7 @@
 #include "cli/files.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,8 +69,11 @@ VslStatus cli_check_output(const Cli *cli, const char *path)
     VSL_CHECK(access(folder, W_OK | X_OK) == 0, VSL_E_WRITE, "%s: the folder '%s' is not writable: %s",
               vsl_path_text(path).text, vsl_path_text(folder).text, strerror(errno));
     if (lstat(path, &s) == 0) {
-        VSL_CHECK(!S_ISDIR(s.st_mode), VSL_E_WRITE, "%s is a folder, expected the name of a file",
-                  vsl_path_text(path).text);
+        VSL_CHECK(S_ISREG(s.st_mode), VSL_E_WRITE, "%s is a %s, expected the name of a file to write",
+                  vsl_path_text(path).text,
+                  S_ISDIR(s.st_mode)   ? "folder"
+                  : S_ISLNK(s.st_mode) ? "link, through which nothing is written"
+                                       : "device, pipe or socket");
         VSL_CHECK(cli->overwrite, VSL_E_WRITE, "%s exists and is not overwritten; --overwrite replaces it",
                   vsl_path_text(path).text);
     }
@@ -86,6 +90,25 @@ VslStatus cli_check_image_output(const Cli *cli, const char *path)
     VSL_TRY(cli_check_output(cli, sidecar.text));
 out:
     return st;
+}
+
+VslDatatype cli_round_for_png(Cli *cli, VslVolume *v)
+{
+    const int64_t count = vsl_grid_voxels(&v->grid) * v->channels;
+    float low = INFINITY, high = -INFINITY;
+    for (int64_t i = 0; i < count; i++) {
+        low = fminf(low, v->data[i]);
+        high = fmaxf(high, v->data[i]);
+    }
+    if (!(low >= 0 && high <= 65535)) {
+        cli_warn(cli, "the values, %g to %g, do not fit a PNG: they are scaled to its range", (double)low,
+                 (double)high);
+        return 0;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        v->data[i] = rintf(v->data[i]);
+    }
+    return high <= 255 ? VSL_DATATYPE_UINT8 : VSL_DATATYPE_UINT16;
 }
 
 static void pass_warnings(Cli *cli, const VslNiftiInfo *info, const char *path)

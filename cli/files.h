@@ -24,6 +24,10 @@ VSL_MUST_USE VslStatus cli_check_output(const Cli *cli, const char *path);
  * @return VSL_E_ARG, VSL_E_WRITE. */
 VSL_MUST_USE VslStatus cli_check_image_output(const Cli *cli, const char *path);
 
+/** Rounds values of 0..65535 to whole numbers and returns the type that holds them; others are left alone, said to be
+ * scaled, and 0 is returned (the writer is then to scale). NaN becomes 0 in a PNG. */
+VslDatatype cli_round_for_png(Cli *cli, VslVolume *v);
+
 /** Readers that pass the file's warnings on. info may be NULL; its extensions are freed by the caller. */
 VSL_MUST_USE VslStatus cli_read_image(Cli *cli, VslVolume *out, VslNiftiInfo *info, const char *path);
 VSL_MUST_USE VslStatus cli_read_labels(Cli *cli, VslLabels *out, VslNiftiInfo *info, const char *path);

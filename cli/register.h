@@ -66,7 +66,7 @@ void register_inputs_free(RegisterInputs *in);
 
 /** register_judge.c: fills images and numbers of r from its stages. */
 VSL_MUST_USE VslStatus register_judge(RegisterResults *r, const Cli *cli, const RegisterInputs *in);
-/** Rules of docs/report.md: red = not to be used, yellow = look at it, green = nothing found. */
+/** Rules of docs/report-numbers.md: red = not to be used, yellow = look at it, green = nothing found. */
 Verdict register_verdict(const RegisterResults *r);
 /** Similarity before the first and after the last linear stage. */
 double register_linear_before(const RegisterResults *r);

@@ -6,6 +6,8 @@
 #include "io/path.h"
 #include "io/transform_io.h"
 
+enum { MOST_CHANNELS = 8 }; /* that a similarity has weights for */
+
 /* Appends the channels of `more` behind those of v; both lie on one grid. */
 static VslStatus append_channels(VslVolume *v, VslVolume *more)
 {
@@ -37,6 +39,9 @@ static VslStatus read_stack(VslVolume *out, Cli *cli, const CliList *files, cons
         VSL_TRY(append_channels(out, &one));
         vsl_volume_free(&one);
     }
+    VSL_CHECK(out->channels <= MOST_CHANNELS, VSL_E_FORMAT,
+              "%s: %d channels (volumes of a series count as channels), expected at most %d", flag, out->channels,
+              MOST_CHANNELS);
     const int64_t voxels = vsl_grid_voxels(&out->grid);
     for (int c = 0; c < out->channels; c++) {
         const float *plane = out->data + c * voxels;

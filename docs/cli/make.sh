@@ -5,5 +5,6 @@ vesal=$1
 folder=$(dirname "$0")
 for verb in info convert register apply jacobian evaluate phantom "data verify" doctor; do
     # shellcheck disable=SC2086 # two words
-    "$vesal" --reference $verb >"$folder/$(echo "$verb" | tr ' ' '-').md"
+    page=$("$vesal" --reference $verb)
+    printf '%s\n' "$page" >"$folder/$(echo "$verb" | tr ' ' '-').md"
 done
