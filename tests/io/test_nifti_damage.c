@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "io/file_out.h"
 #include "tests/check.h"
 #include "tests/io/nifti_bytes.h"
@@ -256,6 +257,59 @@ TEST(a_pair_is_read_by_either_name)
     bytes_free(&img_gz);
 }
 
+TEST(a_pair_keeps_the_extensions_of_its_header)
+{
+    struct {
+        nifti_1_header h;
+        unsigned char flag[4];
+        int32_t size, code;
+        char text[24];
+    } front = {test_header(), {1}, 32, 6, "of the pair"};
+    memcpy(front.h.magic, "ni1", 4);
+    front.h.vox_offset = 0;
+    Bytes packed = make_gzip(&front, sizeof front), more = bytes_join(packed.data, packed.size, "junk", 4);
+    save("p.img", voxels, sizeof voxels);
+    for (int i = 0; i < 4; i++) {
+        VslNiftiInfo info = {0};
+        const Bytes plain = {(unsigned char *)&front, sizeof front - (i == 1 ? 20 : 0)};
+        const Bytes *hdr = i < 2 ? &plain : i == 2 ? &packed : &more;
+        save(i < 2 ? "p.hdr" : "p.hdr.gz", hdr->data, hdr->size);
+        CHECK_OK(vsl_nifti_read_info(&info, "p.img"));
+        CHECK(info.extensions == (i != 1) && info.warning_count == (i & 1));
+        CHECK(i == 1 || !strcmp((char *)info.extension->bytes, "of the pair"));
+        vsl_nifti_info_free(&info);
+        unlink(i < 2 ? "p.hdr" : "p.hdr.gz");
+    }
+    unlink("p.img");
+    bytes_free(&packed);
+    bytes_free(&more);
+}
+
+static void count_warning(VslLogLevel level, const char *sentence, void *user)
+{
+    *(int *)user += level == VSL_LOG_WARNING && strstr(sentence, "a.nii: 4 bytes follow");
+}
+
+TEST(warnings_reach_the_log_where_no_info_takes_them)
+{
+    Bytes plain = whole_file(), more = bytes_join(plain.data, plain.size, "junk", 4);
+    VslVolume v = {0};
+    VslNiftiInfo info = {0};
+    int told = 0;
+    save("a.nii", more.data, more.size);
+    vsl_log_set_sink(count_warning, &told);
+    CHECK_OK(vsl_nifti_read(&v, NULL, "a.nii"));
+    CHECK(told == 1);
+    CHECK_OK(vsl_nifti_read(&v, &info, "a.nii"));
+    CHECK(told == 1 && info.warning_count == 1);
+    vsl_log_set_sink(NULL, NULL);
+    CHECK(unlink("a.nii") == 0);
+    vsl_nifti_info_free(&info);
+    vsl_volume_free(&v);
+    bytes_free(&plain);
+    bytes_free(&more);
+}
+
 TEST(names_of_any_kind_are_read)
 {
     Bytes plain = whole_file(), packed = make_gzip(plain.data, plain.size);
@@ -330,6 +384,8 @@ int main(void)
     RUN(trailing_bytes_are_warned_about);
     RUN(gzip_in_several_members_is_read);
     RUN(a_pair_is_read_by_either_name);
+    RUN(a_pair_keeps_the_extensions_of_its_header);
+    RUN(warnings_reach_the_log_where_no_info_takes_them);
     RUN(names_of_any_kind_are_read);
     RUN(what_is_not_an_image_file_is_refused_at_once);
     RUN(more_than_2_to_the_31_voxels_are_counted_right);

@@ -321,6 +321,58 @@ static nifti_2_header good_header2(void)
     return h;
 }
 
+TEST(extensions_of_the_other_byte_order_are_read)
+{
+    nifti_1_header h = good_header(4);
+    h.vox_offset = 384;
+    nifti_swap_as_nifti1(&h);
+    unsigned char front[384] = {0};
+    int32_t prefix[2] = {32, 6};
+    vsl_nifti_swap(prefix, 4, 2);
+    memcpy(front, &h, 348);
+    front[348] = 1;
+    memcpy(front + 352, prefix, 8);
+    memcpy(front + 360, "text", 5);
+    Bytes file = bytes_join(front, sizeof front, voxels, sizeof voxels);
+    VslVolume v = {0};
+    VslNiftiInfo info = {0};
+    CHECK_OK(read_bytes(&v, &info, file.data, file.size));
+    CHECK(info.extensions == 1 && info.extension->code == 6 && !strcmp((char *)info.extension->bytes, "text"));
+    vsl_volume_free(&v);
+    vsl_nifti_info_free(&info);
+    bytes_free(&file);
+}
+
+TEST(too_many_or_too_large_extensions_are_dropped_with_a_warning)
+{
+    const int64_t many = 4 + 16 * (NIFTI_EXTENSIONS_COUNT + 1), large = NIFTI_EXTENSIONS_MOST + 64;
+    unsigned char *bytes = calloc(1, (size_t)large);
+    const int32_t prefix[2] = {16, 6};
+    VslNiftiInfo info = {0};
+    bytes[0] = 1;
+    for (int64_t at = 4; at < many; at += 16) {
+        memcpy(bytes + at, prefix, 8);
+    }
+    CHECK_OK(with_extension_bytes(bytes, many, (float)(348 + many), &info));
+    CHECK(info.extensions == NIFTI_EXTENSIONS_COUNT && info.warning_count == 1);
+    CHECK(strstr(info.warnings[0], "more than 4096 header extensions"));
+    CHECK_OK(with_extension_bytes(bytes, large - 28, (float)(348 + large - 28), &info)); /* a multiple of 16: exact */
+    CHECK(info.extensions == 0 && info.warning_count == 1 && strstr(info.warnings[0], "more than 67108864"));
+    free(bytes);
+    vsl_nifti_info_free(&info);
+}
+
+TEST(warnings_that_do_not_fit_are_told_of)
+{
+    VslNiftiInfo info = {0};
+    for (int i = 0; i < VSL_NIFTI_MAX_WARNINGS; i++) {
+        vsl_nifti_warn(&info, "number %d", i);
+    }
+    CHECK(!strcmp(info.warnings[VSL_NIFTI_MAX_WARNINGS - 1], "number 15"));
+    vsl_nifti_warn(&info, "one more");
+    CHECK(info.warning_count == VSL_NIFTI_MAX_WARNINGS && strstr(info.warnings[15], "more warnings"));
+}
+
 /* Reads the file with every value of each of its first `bytes` bytes: refused, or a usable grid of no more voxels. */
 static void survive_every_byte(Bytes *file, int bytes)
 {
@@ -419,6 +471,9 @@ int main(void)
     RUN(a_plane_without_a_third_column_gets_its_normal);
     RUN(tiny_and_huge_voxels_are_not_singular);
     RUN(extensions_are_kept_and_bad_ones_dropped_with_a_warning);
+    RUN(extensions_of_the_other_byte_order_are_read);
+    RUN(too_many_or_too_large_extensions_are_dropped_with_a_warning);
+    RUN(warnings_that_do_not_fit_are_told_of);
     RUN(every_value_of_every_header_byte_is_survived);
     RUN(nifti_2_headers_are_judged_the_same);
     return CHECK_VERDICT();
