@@ -10,6 +10,10 @@ int png_looks_like(const unsigned char *bytes, int64_t count);
 /** pixels or labels are filled when not NULL, info too; all NULL: the file is only judged by its header. */
 VSL_MUST_USE VslStatus png_read_file(VslVolume *pixels, VslLabels *labels, VslNiftiInfo *info, const char *path);
 
+/** As above, of a file in memory; path only names it in sentences. */
+VSL_MUST_USE VslStatus png_read_bytes(VslVolume *pixels, VslLabels *labels, VslNiftiInfo *info,
+                                      const unsigned char *bytes, int64_t count, const char *path);
+
 VSL_MUST_USE VslStatus png_write_volume(const char *path, const VslVolume *v, const VslNiftiWrite *how);
 VSL_MUST_USE VslStatus png_write_labels(const char *path, const VslLabels *l);
 

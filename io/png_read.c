@@ -251,18 +251,16 @@ out:
     return st;
 }
 
-VslStatus png_read_file(VslVolume *pixels, VslLabels *labels, VslNiftiInfo *info, const char *path)
+VslStatus png_read_bytes(VslVolume *pixels, VslLabels *labels, VslNiftiInfo *info, const unsigned char *bytes,
+                         int64_t count, const char *path)
 {
     VslStatus st = VSL_OK;
-    PngReader r = {.is_indexed = labels != NULL};
+    PngReader r = {.bytes = bytes, .count = count, .is_indexed = labels != NULL};
     PngHeader h = {0};
-    char *bytes = NULL;
     VslVolume v = {0};
     VslLabels l = {0};
 
-    VSL_TRY(vsl_file_in_whole(&bytes, &r.count, path, MOST_BYTES));
-    r.bytes = (const unsigned char *)bytes;
-    VSL_CHECK(png_looks_like(r.bytes, r.count), VSL_E_FORMAT, "%s: is not a PNG file", vsl_path_text(path).text);
+    VSL_CHECK(png_looks_like(bytes, count), VSL_E_FORMAT, "%s: is not a PNG file", vsl_path_text(path).text);
     r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
     r.info = r.png ? png_create_info_struct(r.png) : NULL;
     VSL_CHECK(r.info, VSL_E_NOMEM, "%s: the PNG library cannot start", vsl_path_text(path).text);
@@ -291,6 +289,17 @@ out:
     png_destroy_read_struct(&r.png, &r.info, NULL);
     vsl_free(r.rows);
     vsl_free(r.pixels);
+    return st;
+}
+
+VslStatus png_read_file(VslVolume *pixels, VslLabels *labels, VslNiftiInfo *info, const char *path)
+{
+    VslStatus st = VSL_OK;
+    char *bytes = NULL;
+    int64_t count = 0;
+    VSL_TRY(vsl_file_in_whole(&bytes, &count, path, MOST_BYTES));
+    VSL_TRY(png_read_bytes(pixels, labels, info, (const unsigned char *)bytes, count, path));
+out:
     vsl_free(bytes);
     return st;
 }

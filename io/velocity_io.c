@@ -1,8 +1,8 @@
 /* The velocity file: what it holds (docs/velocity-file.md), its seal, and its way to disk.
  *
  * After the HDF5 bytes stand eight bytes of magic and the SHA-256 of all before it. HDF5 readers stop at the end that
- * the superblock states and never see them; ours refuses any file whose seal is broken before the HDF5 library touches
- * it. A file without a seal was made by someone else: it is read with all the suspicion that velocity_hdf5.c has. */
+ * the superblock states and never see them; ours refuses any file whose seal is broken. A file without a seal was made
+ * by someone else and is read too, if hdf5_read.c can make sense of it. */
 #include <math.h>
 #include <string.h>
 
@@ -13,11 +13,13 @@
 #include "io/sha256.h"
 #include "io/transform_io.h"
 #include "io/velocity_private.h"
+#include "io/hdf5_private.h"
 
 enum { VERSION = 1, MAGIC_BYTES = 8, SEAL_BYTES = MAGIC_BYTES + VSL_SHA256_BYTES, MOST_STEPS = 1000000 };
 
 static const int64_t MOST_BYTES = (int64_t)1 << 34;
-static const char format_name[] = "vesal velocity", kernel_name[] = "sobolev", seal_name[] = "sha256";
+static const char dataset_name[] = "velocity", format_name[] = "vesal velocity", kernel_name[] = "sobolev",
+                  seal_name[] = "sha256";
 static const char seal_magic[MAGIC_BYTES + 1] = "\nVSLSHA2";
 
 static VslStatus check_grid(const VslGrid *g, const char *what, VslStatus code, const char *path)
@@ -67,7 +69,7 @@ out:
     return st;
 }
 
-static VslStatus put_attributes(hid_t file, hid_t dataset, const VslGeodesic *g)
+static VslStatus put_attributes(HdfWriter *w, const VslGeodesic *g)
 {
     VslStatus st = VSL_OK;
     double scales[VSL_MAX_SCALES][2];
@@ -77,19 +79,19 @@ static VslStatus put_attributes(hid_t file, hid_t dataset, const VslGeodesic *g)
         scales[q][0] = g->kernel.alpha_mm2[q];
         scales[q][1] = g->kernel.weight[q];
     }
-    VSL_TRY(hdf_put_text(file, "Format", format_name));
-    VSL_TRY(hdf_put_integers(file, "FormatVersion", &version, 0));
-    VSL_TRY(hdf_put_text(file, "Seal", seal_name));
-    VSL_TRY(hdf_put_text(dataset, "Kernel", kernel_name));
-    VSL_TRY(hdf_put_doubles(dataset, "Gamma", &g->kernel.gamma, 0, 0));
-    VSL_TRY(hdf_put_doubles(dataset, "Power", &g->kernel.power, 0, 0));
-    VSL_TRY(hdf_put_doubles(dataset, "Scales", scales[0], g->kernel.scales, 2));
-    VSL_TRY(hdf_put_integers(dataset, "TimeSteps", &steps, 0));
-    VSL_TRY(hdf_put_doubles(dataset, "Grid", g->velocity.grid.to_ras.m[0], 3, 4));
-    VSL_TRY(hdf_put_doubles(dataset, "FixedGrid", g->fixed.to_ras.m[0], 3, 4));
-    VSL_TRY(hdf_put_integers(dataset, "FixedGridSize", g->fixed.n, 3));
-    VSL_TRY(hdf_put_text(dataset, "Units", "mm per unit time, along the axes of Grid"));
-    VSL_TRY(hdf_put_text(dataset, "World", "RAS+ mm"));
+    VSL_TRY(hdf_put_text(w, 1, "Format", format_name));
+    VSL_TRY(hdf_put_integers(w, 1, "FormatVersion", &version, 0));
+    VSL_TRY(hdf_put_text(w, 1, "Seal", seal_name));
+    VSL_TRY(hdf_put_text(w, 0, "Kernel", kernel_name));
+    VSL_TRY(hdf_put_doubles(w, 0, "Gamma", &g->kernel.gamma, 0, 0));
+    VSL_TRY(hdf_put_doubles(w, 0, "Power", &g->kernel.power, 0, 0));
+    VSL_TRY(hdf_put_doubles(w, 0, "Scales", scales[0], g->kernel.scales, 2));
+    VSL_TRY(hdf_put_integers(w, 0, "TimeSteps", &steps, 0));
+    VSL_TRY(hdf_put_doubles(w, 0, "Grid", g->velocity.grid.to_ras.m[0], 3, 4));
+    VSL_TRY(hdf_put_doubles(w, 0, "FixedGrid", g->fixed.to_ras.m[0], 3, 4));
+    VSL_TRY(hdf_put_integers(w, 0, "FixedGridSize", g->fixed.n, 3));
+    VSL_TRY(hdf_put_text(w, 0, "Units", "mm per unit time, along the axes of Grid"));
+    VSL_TRY(hdf_put_text(w, 0, "World", "RAS+ mm"));
 out:
     return st;
 }
@@ -98,28 +100,31 @@ out:
 static VslStatus serialise(char **out, int64_t *count, const VslGeodesic *g)
 {
     VslStatus st = VSL_OK;
-    hid_t file = -1, dataset = -1;
-    HdfState state;
+    HdfWriter w;
     const VslGrid *band = &g->velocity.grid;
     const int64_t n[HDF_RANK] = {3, band->n[2], band->n[1], band->n[0]};
 
-    hdf_enter(&state);
-    VSL_TRY(hdf_create(&file));
-    VSL_TRY(hdf_put_floats(&dataset, file, "velocity", g->velocity.data, n));
-    VSL_TRY(put_attributes(file, dataset, g));
-    VSL_TRY(hdf_image(out, count, file));
+    VSL_TRY(hdf_write_begin(&w));
+    VSL_TRY(hdf_put_floats(&w, dataset_name, g->velocity.data, n));
+    VSL_TRY(put_attributes(&w, g));
+    VSL_TRY(hdf_write_image(out, count, &w));
 out:
-    if (dataset >= 0) {
-        H5Dclose(dataset);
-    }
-    if (file >= 0) {
-        H5Fclose(file);
-    }
-    hdf_leave(&state);
+    hdf_write_end(&w);
     return st;
 }
 
-static VslStatus get_attributes(VslGeodesic *g, hid_t dataset, const char *path)
+static VslStatus get_matrix(VslAffine *out, const HdfFile *f, const HdfObject *o, const char *name)
+{
+    VslStatus st = VSL_OK;
+    int rows;
+    VSL_TRY(hdf_get_doubles(out->m[0], &rows, 3, 4, f, o, name));
+    VSL_CHECK(rows == 3, VSL_E_FORMAT, "%s: the attribute %s has %d rows, expected 3", vsl_path_text(f->path).text,
+              name, rows);
+out:
+    return st;
+}
+
+static VslStatus get_attributes(VslGeodesic *g, const HdfFile *f, const HdfObject *o)
 {
     VslStatus st = VSL_OK;
     char text[HDF_TEXT_ROOM];
@@ -127,103 +132,89 @@ static VslStatus get_attributes(VslGeodesic *g, hid_t dataset, const char *path)
     int rows;
     int64_t steps;
 
-    VSL_TRY(hdf_get_text(text, dataset, "Kernel", path));
+    VSL_TRY(hdf_get_text(text, f, o, "Kernel"));
     VSL_CHECK(strcmp(text, kernel_name) == 0, VSL_E_UNSUPPORTED, "%s: has a kernel named '%s', expected '%s'",
-              vsl_path_text(path).text, vsl_path_text(text).text, kernel_name);
-    VSL_TRY(hdf_get_doubles(&g->kernel.gamma, &rows, 0, 0, dataset, "Gamma", path));
-    VSL_TRY(hdf_get_doubles(&g->kernel.power, &rows, 0, 0, dataset, "Power", path));
-    VSL_TRY(hdf_get_doubles(scales[0], &g->kernel.scales, VSL_MAX_SCALES, 2, dataset, "Scales", path));
+              vsl_path_text(f->path).text, vsl_path_text(text).text, kernel_name);
+    VSL_TRY(hdf_get_doubles(&g->kernel.gamma, &rows, 0, 0, f, o, "Gamma"));
+    VSL_TRY(hdf_get_doubles(&g->kernel.power, &rows, 0, 0, f, o, "Power"));
+    VSL_TRY(hdf_get_doubles(scales[0], &g->kernel.scales, VSL_MAX_SCALES, 2, f, o, "Scales"));
     for (int q = 0; q < g->kernel.scales; q++) {
         g->kernel.alpha_mm2[q] = scales[q][0];
         g->kernel.weight[q] = scales[q][1];
     }
-    VSL_TRY(hdf_get_integers(&steps, 0, dataset, "TimeSteps", path));
+    VSL_TRY(hdf_get_integers(&steps, 0, f, o, "TimeSteps"));
     VSL_CHECK(steps >= 0 && steps <= MOST_STEPS, VSL_E_FORMAT, "%s: has %lld time steps, expected 0 to %d",
-              vsl_path_text(path).text, (long long)steps, MOST_STEPS);
+              vsl_path_text(f->path).text, (long long)steps, MOST_STEPS);
     g->time_steps = (int)steps;
-    VSL_TRY(hdf_get_doubles(g->velocity.grid.to_ras.m[0], &rows, 3, 4, dataset, "Grid", path));
-    VSL_CHECK(rows == 3, VSL_E_FORMAT, "%s: the attribute Grid has %d rows, expected 3", vsl_path_text(path).text,
-              rows);
-    VSL_TRY(hdf_get_doubles(g->fixed.to_ras.m[0], &rows, 3, 4, dataset, "FixedGrid", path));
-    VSL_CHECK(rows == 3, VSL_E_FORMAT, "%s: the attribute FixedGrid has %d rows, expected 3", vsl_path_text(path).text,
-              rows);
-    VSL_TRY(hdf_get_integers(g->fixed.n, 3, dataset, "FixedGridSize", path));
+    VSL_TRY(get_matrix(&g->velocity.grid.to_ras, f, o, "Grid"));
+    VSL_TRY(get_matrix(&g->fixed.to_ras, f, o, "FixedGrid"));
+    VSL_TRY(hdf_get_integers(g->fixed.n, 3, f, o, "FixedGridSize"));
 out:
     return st;
 }
 
-static VslStatus check_format(hid_t file, int is_sealed, const char *path)
+static VslStatus check_format(const HdfFile *f, const HdfObject *root, int is_sealed)
 {
     VslStatus st = VSL_OK;
     char text[HDF_TEXT_ROOM];
     int64_t version;
 
-    if (H5Aexists(file, "Format") > 0) { /* else the missing dataset is the better sentence */
-        VSL_TRY(hdf_get_text(text, file, "Format", path));
+    if (hdf_has_attribute(root, "Format")) { /* else the missing dataset is the better sentence */
+        VSL_TRY(hdf_get_text(text, f, root, "Format"));
         VSL_CHECK(strcmp(text, format_name) == 0, VSL_E_FORMAT, "%s: is an HDF5 file of format '%s', expected '%s'",
-                  vsl_path_text(path).text, vsl_path_text(text).text, format_name);
+                  vsl_path_text(f->path).text, vsl_path_text(text).text, format_name);
     }
-    VSL_CHECK(is_sealed || H5Aexists(file, "Seal") <= 0, VSL_E_FORMAT,
+    VSL_CHECK(is_sealed || !hdf_has_attribute(root, "Seal"), VSL_E_FORMAT,
               "%s: has lost the checksum at its end: it was cut short or changed after it was written",
-              vsl_path_text(path).text);
-    if (H5Aexists(file, "FormatVersion") > 0) {
-        VSL_TRY(hdf_get_integers(&version, 0, file, "FormatVersion", path));
+              vsl_path_text(f->path).text);
+    if (hdf_has_attribute(root, "FormatVersion")) {
+        VSL_TRY(hdf_get_integers(&version, 0, f, root, "FormatVersion"));
         VSL_CHECK(version == VERSION, VSL_E_UNSUPPORTED,
                   "%s: is a velocity file of version %lld, this build reads version %d; a newer Vesal may read it",
-                  vsl_path_text(path).text, (long long)version, VERSION);
+                  vsl_path_text(f->path).text, (long long)version, VERSION);
     }
 out:
     return st;
 }
 
-/* Velocities of a file in memory; sizes are judged before anything is allocated. */
-static VslStatus get_velocity(VslVolume *v, hid_t dataset, const int64_t n[HDF_RANK], const char *bytes, int64_t count,
-                              const char *path)
+/* Sizes are judged before anything is allocated. */
+static VslStatus get_velocity(VslVolume *v, const HdfFile *f, const HdfObject *dataset)
 {
     enum { GZIP_MOST_RATIO = 1032 };
     VslStatus st = VSL_OK;
-    int64_t size = 4;
+    int64_t size = 4, n[HDF_RANK];
     VslGrid grid = v->grid;
 
+    VSL_TRY(hdf_floats_size(n, f, dataset, dataset_name));
+    VSL_CHECK(n[0] == 3, VSL_E_FORMAT, "%s: /%s has %lld components, expected 3", vsl_path_text(f->path).text,
+              dataset_name, (long long)n[0]);
     for (int d = 0; d < HDF_RANK; d++) {
-        VSL_CHECK(vsl_mul_ok(size, n[d], &size), VSL_E_FORMAT, "%s: /velocity has more values than can be addressed",
-                  vsl_path_text(path).text);
+        VSL_CHECK(vsl_mul_ok(size, n[d], &size), VSL_E_FORMAT, "%s: /%s has more values than can be addressed",
+                  vsl_path_text(f->path).text, dataset_name);
     }
-    VSL_CHECK(size / GZIP_MOST_RATIO <= count, VSL_E_FORMAT,
+    VSL_CHECK(size / GZIP_MOST_RATIO <= f->count, VSL_E_FORMAT,
               "%s: says that it holds %lld bytes of velocity, more than its %lld bytes can unpack to",
-              vsl_path_text(path).text, (long long)size, (long long)count);
-    grid.n[0] = n[3];
-    grid.n[1] = n[2];
-    grid.n[2] = n[1];
+              vsl_path_text(f->path).text, (long long)size, (long long)f->count);
+    for (int d = 0; d < 3; d++) {
+        grid.n[d] = n[3 - d];
+    }
     VSL_TRY(vsl_volume_new(v, &grid, 3));
-    VSL_TRY(hdf_get_floats(v->data, dataset, n, bytes, count, path));
+    VSL_TRY(hdf_get_floats(v->data, f, dataset, n, dataset_name));
 out:
     return st;
 }
 
-static VslStatus parse_hdf5(VslGeodesic *g, const char *bytes, int64_t count, int is_sealed, const char *path)
+static VslStatus parse_hdf5(VslGeodesic *g, const HdfFile *f, int is_sealed)
 {
     VslStatus st = VSL_OK;
-    hid_t file = -1, dataset = -1;
-    int64_t n[HDF_RANK];
-    HdfState state;
+    HdfObject root, dataset;
 
-    hdf_enter(&state);
-    VSL_TRY(hdf_open(&file, bytes, count, path));
-    VSL_TRY(check_format(file, is_sealed, path));
-    VSL_TRY(hdf_open_floats(&dataset, n, file, "velocity", path));
-    VSL_CHECK(n[0] == 3, VSL_E_FORMAT, "%s: /velocity has %lld components, expected 3", vsl_path_text(path).text,
-              (long long)n[0]);
-    VSL_TRY(get_attributes(g, dataset, path));
-    VSL_TRY(get_velocity(&g->velocity, dataset, n, bytes, count, path));
+    VSL_TRY(hdf_open_root(&root, f));
+    VSL_TRY(check_format(f, &root, is_sealed));
+    VSL_TRY(hdf_open_dataset(&dataset, f, &root, dataset_name));
+    VSL_TRY(get_attributes(g, f, &dataset));
+    VSL_TRY(get_velocity(&g->velocity, f, &dataset));
 out:
-    if (dataset >= 0) {
-        H5Dclose(dataset);
-    }
-    if (file >= 0) {
-        H5Fclose(file);
-    }
-    hdf_leave(&state);
     return st;
 }
 
@@ -245,21 +236,30 @@ out:
     return st;
 }
 
-VslStatus vsl_velocity_read(VslGeodesic *out, const char *path)
+VslStatus velocity_parse(VslGeodesic *out, const char *bytes, int64_t count, const char *path)
 {
     VslStatus st = VSL_OK;
     VslGeodesic g = {0};
-    char *bytes = NULL;
-    int64_t count = 0;
     int is_sealed = 0;
 
-    VSL_TRY(vsl_file_in_whole(&bytes, &count, path, MOST_BYTES));
     VSL_TRY(open_seal(&count, &is_sealed, bytes, path));
-    VSL_TRY(parse_hdf5(&g, bytes, count, is_sealed, path));
+    const HdfFile f = {(const unsigned char *)bytes, count, path};
+    VSL_TRY(parse_hdf5(&g, &f, is_sealed));
     VSL_TRY(check_geodesic(&g, VSL_E_FORMAT, path));
     vsl_geodesic_move(out, &g);
 out:
     vsl_geodesic_free(&g);
+    return st;
+}
+
+VslStatus vsl_velocity_read(VslGeodesic *out, const char *path)
+{
+    VslStatus st = VSL_OK;
+    char *bytes = NULL;
+    int64_t count = 0;
+    VSL_TRY(vsl_file_in_whole(&bytes, &count, path, MOST_BYTES));
+    VSL_TRY(velocity_parse(out, bytes, count, path));
+out:
     vsl_free(bytes);
     return st;
 }

@@ -111,9 +111,11 @@ typedef enum Wrong {
     GZIP_ONLY,
     FLETCHER_ONLY,
     ODD_CHUNKS,
-    NEW_SUPERBLOCK,
+    MANY_CHUNKS,
+    DEEP_TREE,
     SINGLE_PRECISION_GAMMA,
     LAST_RIGHT = SINGLE_PRECISION_GAMMA,
+    NEW_SUPERBLOCK,
     DOUBLE_DATA,
     INTEGER_DATA,
     RANK_3,
@@ -238,7 +240,8 @@ static void put_attributes(hid_t file, hid_t d, Wrong w)
 static hid_t storage(Wrong w, hid_t space)
 {
     const hid_t how = H5Pcreate(H5P_DATASET_CREATE);
-    const hsize_t chunk[4] = {w == ODD_CHUNKS ? 2 : 1, 3, 4, w == ODD_CHUNKS ? 5 : 6};
+    const int many = w == MANY_CHUNKS || w == DEEP_TREE, odd = w == ODD_CHUNKS;
+    const hsize_t chunk[4] = {odd ? 2 : 1, many ? 1 : 3, many ? 1 : 4, many ? 2 : odd ? 5 : 6};
     if (w == COMPACT) {
         H5Pset_layout(how, H5D_COMPACT);
     } else if (w == EXTERNAL_STORAGE) {
@@ -273,6 +276,9 @@ static void make_foreign(const char *path, Wrong w)
     const hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
     if (w == NEW_SUPERBLOCK) {
         H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    }
+    if (w == DEEP_TREE) {
+        H5Pset_istore_k(creation, 2); /* superblock 1, at most 4 chunks a node */
     }
     if (w == USER_BLOCK) {
         H5Pset_userblock(creation, 512);
@@ -330,6 +336,7 @@ TEST(foreign_files_that_hold_the_same_are_read)
 TEST(foreign_files_that_are_wrong_are_refused_by_name)
 {
     static const char *const says[WRONG_COUNT] = {
+        [NEW_SUPERBLOCK] = "newer",
         [DOUBLE_DATA] = "32-bit",
         [INTEGER_DATA] = "32-bit",
         [RANK_3] = "rank 3",
