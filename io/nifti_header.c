@@ -182,7 +182,7 @@ out:
     return st;
 }
 
-static VslStatus check_offset(nifti_2_header *h, const VslNiftiInfo *info, double offset, const char *name)
+static VslStatus check_offset(nifti_2_header *h, VslNiftiInfo *info, double offset, const char *name)
 {
     VslStatus st = VSL_OK;
     const int64_t least = info->is_pair ? 0 : info->version == 1 ? 352 : 544;
@@ -190,6 +190,10 @@ static VslStatus check_offset(nifti_2_header *h, const VslNiftiInfo *info, doubl
     VSL_CHECK(isfinite(offset) && offset == floor(offset) && offset >= 0 && offset < 9.0e18, VSL_E_FORMAT,
               "%s: vox_offset is %g, expected a whole number of bytes", name, offset);
     h->vox_offset = (int64_t)offset;
+    if (h->vox_offset == 0 && !info->is_pair) {
+        vsl_nifti_warn(info, "vox_offset is 0; the voxels are taken from byte %lld on", (long long)least);
+        h->vox_offset = least;
+    }
     VSL_CHECK(h->vox_offset >= least, VSL_E_FORMAT, "%s: vox_offset is %lld, inside the header; expected %lld or more",
               name, (long long)h->vox_offset, (long long)least);
 out:
