@@ -5,9 +5,9 @@
 
 float ph_lateral_ventricle(PhVec m)
 {
-    static const PhNode horn[] = {{13, 31, 0, 1.2f},    {9, 25, 5, 3.8f},    {6.5f, 12, 12, 5.0f},
-                                  {6.5f, -4, 17, 4.8f}, {10, -22, 19, 4.6f}, {21, -38, 14, 5.2f},
-                                  {25, -44, 8, 5.0f},   {33, -37, -2, 3.0f}, {36, -24, -11, 1.9f},
+    static const PhNode horn[] = {{13, 31, 0, 1.2f},    {9, 25, 5, 3.8f},      {6.0f, 12, 12, 5.6f},
+                                  {6.2f, -4, 17, 5.3f}, {9.5f, -22, 19, 4.9f}, {21, -38, 14, 5.2f},
+                                  {25, -44, 8, 5.0f},   {33, -37, -2, 3.0f},   {36, -24, -11, 1.9f},
                                   {34, -12, -17, 1.6f}, {31, -6, -21, 1.3f}};
     static const PhNode back[] = {{25, -46, 7, 4.4f}, {25, -60, 5, 2.8f}, {22, -74, 3, 1.2f}};
     return ph_min(TUBE(m, horn), TUBE(m, back));
@@ -97,8 +97,8 @@ int ph_deep_at(const PhAnatomy *a, const PhPlace *at, PhSample *out)
     if (caudate(m) < 0) {
         return fill(out, at, PH_LEFT_CAUDATE, PH_RIGHT_CAUDATE, PH_GREY + 0.03f);
     }
-    const PhVec t = ph_turn_z(ph_sub(m, (PhVec){12, -19, 6}), 0.92f, 0.39f);
-    if (ph_max(ph_ellipsoid(t, (PhVec){0, 0, 0}, (PhVec){8.5f, 15, 9}), 2.2f - m.x) < 0) {
+    const PhVec t = ph_turn_z(ph_sub(m, (PhVec){11.5f, -18, 5.5f}), 0.92f, 0.39f);
+    if (ph_max(ph_ellipsoid(t, (PhVec){0, 0, 0}, (PhVec){9.5f, 16, 9.5f}), 1.6f - m.x) < 0) {
         return fill(out, at, PH_LEFT_THALAMUS, PH_RIGHT_THALAMUS, PH_GREY + 0.12f + 0.005f * t.x);
     }
     const PhVec l = ph_turn_z(ph_sub(m, (PhVec){22.5f, -1, 0}), 0.95f, 0.31f);

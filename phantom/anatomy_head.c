@@ -12,7 +12,7 @@ float ph_cavity(PhVec p)
     const PhVec d = ph_turn_x(ph_sub(m, (PhVec){43, -13, -19}), 0.966f, -0.259f);
     const float middle = ph_ellipsoid((PhVec){d.x - 0.06f * d.y, d.y, d.z}, (PhVec){0, 0, 0}, (PhVec){23, 39, 21});
     const float back = ph_ellipsoid(m, (PhVec){0, -59, -34}, (PhVec){55, 34, 26});
-    const float clivus = ph_ellipsoid(m, (PhVec){0, -33, -34}, (PhVec){17, 18, 29});
+    const float clivus = ph_ellipsoid(m, (PhVec){0, -30, -34}, (PhVec){20, 25, 29});
     return ph_smooth_min(ph_smooth_min(ph_smooth_max(vault, base - m.z, 12), middle, 8),
                          ph_smooth_min(back, clivus, 10), 8);
 }
