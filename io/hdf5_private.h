@@ -3,7 +3,7 @@
  * Writing goes through the HDF5 library, into memory, so that it opens, locks and writes no file. Reading is our own:
  * the library has a long record of memory faults on malformed files, and ours is the one place where strangers' files
  * come in. What the library writes by default ("earliest" format: superblock 0 or 1, symbol-table groups, version 1
- * object headers and B-trees) is read; newer structures are refused by name, and h5repack turns them into these. */
+ * object headers and B-trees) is read; newer structures are refused by name. */
 #ifndef VSL_IO_HDF5_PRIVATE_H
 #define VSL_IO_HDF5_PRIVATE_H
 

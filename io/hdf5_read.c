@@ -22,7 +22,8 @@ enum {
     MOST_GROUP_NODES = 4096
 };
 
-static const char newer[] = "a newer form of HDF5 than is read here; h5repack with the option --low=0 rewrites it";
+static const char newer[] =
+    "a newer form of HDF5 than is read here; write it in the library's default form (libver earliest)";
 
 uint64_t hdf_little(const unsigned char *p, int size)
 {
