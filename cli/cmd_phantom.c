@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/files.h"
 #include "cli/flags.h"
@@ -405,6 +406,9 @@ static VslStatus run(Cli *cli, void *void_args)
     args->options.lesions = args->lesions;
     VSL_TRY(vsl_phantom_grid(&grid, &args->options)); /* refuses what cannot be made before a folder is */
     VSL_TRY(check_folder(cli, args->out));
+    VSL_TRY(in_dataset(&path, args->out, "participants.tsv"));
+    VSL_CHECK(unlink(path.text) == 0 || errno == ENOENT, VSL_E_WRITE, "%s cannot be replaced: %s",
+              vsl_path_text(path.text).text, strerror(errno)); /* until this run has ended there is none */
     VSL_TRY(cli_backend(cli));
     VSL_TRY(write_template(cli, args));
     VSL_TRY(text_open(&participants));
@@ -413,7 +417,6 @@ static VslStatus run(Cli *cli, void *void_args)
         VSL_TRY(write_subject(cli, args, subject, &participants));
     }
     VSL_TRY(write_descriptions(cli, args->out));
-    VSL_TRY(in_dataset(&path, args->out, "participants.tsv"));
     VSL_TRY(text_write(&participants, path.text));
     cli_note(cli, "wrote %s: %d subject%s, %d visit%s each, seed %llu", vsl_path_text(args->out).text,
              args->numbers.subjects, args->numbers.subjects == 1 ? "" : "s", args->numbers.visits,
