@@ -5,6 +5,11 @@
  * time. Without `initial` the coarsest level tries starts: the headers as they are and the centres of mass brought
  * together, each without rotation and with rotations of 15 and 30 degrees about each axis. All are scored, the best few
  * optimised rigidly for some steps, and the best of those goes on: heads turned by 45 degrees are found.
+ *
+ * The default metric is LNCC. On whole heads of different scanners, ages and fields of view (12 pairs of T1 images at 2
+ * mm) it brought structures into better overlap than MI (mean Dice of large structures 0.52 against 0.46; 0.56 is the
+ * best that an affine fitted to the labels gives), and it aligned T1 with FLAIR as well as MI did, for its square does
+ * not care which tissue is brighter.
  */
 #include "registration/affine.h"
 
@@ -21,8 +26,8 @@ enum { FINEST_VOXELS = 200000, FINEST_PIXELS = 60000, MAX_LEVELS = 6, MAX_STARTS
 
 #define AT(field) offsetof(VslAffineOptions, field)
 const VslOption vsl_affine_option_table[] = {
-    {"linear-metric", VSL_OPT_CHOICE, AT(similarity), VSL_SIMILARITY_MI, 0, 0, "", "what the linear stages make alike",
-     "ssd,lncc,mi"},
+    {"linear-metric", VSL_OPT_CHOICE, AT(similarity), VSL_SIMILARITY_LNCC, 0, 0, "",
+     "what the linear stages make alike", "ssd,lncc,mi"},
     {"linear-iterations", VSL_OPT_INT, AT(iterations), 60, 1, 10000, "", "most iterations per level", NULL},
     {"linear-levels", VSL_OPT_INT, AT(levels), 3, 1, MAX_LEVELS, "", "levels of the image pyramid", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL}};
@@ -121,11 +126,8 @@ static VslStatus build_levels(Image *levels, const double *spacing, int count, c
     VSL_TRY(reg_normalise(&whole, NULL, &view, mask, name));
     for (int l = count - 1; l >= 0; l--) {
         const VslVolume *finer = l == count - 1 ? &whole : &levels[l + 1].image;
-        VSL_TRY(reg_coarsen(&levels[l].image, finer, spacing[l], 0, threads));
-        if (mask) {
-            finer = l == count - 1 ? mask : &levels[l + 1].mask;
-            VSL_TRY(reg_coarsen(&levels[l].mask, finer, spacing[l], 1, threads));
-        }
+        const VslVolume *finer_mask = !mask ? NULL : l == count - 1 ? mask : &levels[l + 1].mask;
+        VSL_TRY(reg_coarsen(&levels[l].image, &levels[l].mask, finer, finer_mask, spacing[l], threads));
         vsl_volume_free(&whole);
     }
 out:
@@ -205,7 +207,7 @@ static VslStatus descend(double *energy, VslAffine *a, Step *s, VslLinearKind ki
     const RegLbfgsOptions opt = {.iterations = iterations,
                                  .history = REG_LINEAR_PARAMETERS,
                                  .first_step = 0.25 * s->run->spacing[s->run->level],
-                                 .energy_tolerance = 1e-4,
+                                 .energy_tolerance = 1e-5,
                                  .window = 4,
                                  .gradient_tolerance = 1e-4};
     VSL_TRY(vsl_field_new(&p, s->linear.be, (int64_t[3]){reg_linear_count(&s->linear), 1, 1}, 1));
@@ -302,7 +304,7 @@ out:
     return st;
 }
 
-/* Mean similarity, higher is better, of the identity or `initial` and of the result. */
+/* Energies of the start that the caller knows and of the result. */
 static VslStatus judge(Run *run, RegLinear *l, const VslAffine *start)
 {
     VslStatus st = VSL_OK;
@@ -348,7 +350,7 @@ VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed, cons
     }
     VSL_TRY(judge(&run, &step.linear, initial ? initial : &identity));
     *out = (VslAffineResult){.affine = run.best,
-                             .similarity_before = -run.before,
+                             .similarity_before = isfinite(run.before) ? -run.before : NAN,
                              .similarity_after = -run.after,
                              .iterations = run.iterations,
                              .seconds = now_seconds() - began};

@@ -30,12 +30,17 @@ extern VSL_API const VslOption vsl_affine_option_table[];
 
 typedef struct VslAffineResult {
     VslAffine affine;
-    double similarity_before, similarity_after; /* at the finest level used, higher is better */
+    /* Mean over the overlap at the finest level used, higher is better (SSD: negative); before: at `initial` or at the
+     * headers' identity, NAN when the images do not overlap there. */
+    double similarity_before, similarity_after;
     int iterations;
     double seconds;
 } VslAffineResult;
 
-/** One stage. fixed_mask, moving_mask: one channel, or NULL. initial: NULL = headers / centres of mass.
+/** One stage; images of one channel. Without `initial` the coarsest level tries headers and centres of mass with
+ * several rotations; with it only `initial` is improved (rigid: by a rotation and a translation, whatever it holds
+ * itself). When either image is one voxel thick, only motion within the fixed image's plane is looked for. fixed_mask,
+ * moving_mask: one channel, or NULL. initial: NULL = headers / centres of mass.
  * @return VSL_E_NUMERIC (an image is blank, or no overlap), VSL_E_CANCELLED, VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed,
                                                    const VslVolume *moving, const VslVolume *fixed_mask,

@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "core/parallel.h"
+#include "registration/smooth.h"
+
+static const double FLAT = 5e-3; /* local variance below which the fixed image counts as flat */
 
 enum { SUMS = 13 }; /* 3 x 4 moments of the force, 1 sum of weights */
 
@@ -155,20 +158,24 @@ typedef struct Pass {
     VslAffine to_voxel; /* fixed voxel -> moving voxel */
 } Pass;
 
-/* Value and derivative by voxel index of the trilinear interpolant; 0 outside. Borders as in chain.h. */
-static inline int sample(float *value, float slope[3], const float *data, const int64_t n[3], const float q[3])
+/* Value and derivative by voxel index of the trilinear interpolant, continued by the nearest edge value. Returns how
+ * much q is inside: 0 from half a voxel outside the outer centres, rising to 1 half a voxel inside them. */
+static inline float sample(float *value, float slope[3], const float *data, const int64_t n[3], const float q[3])
 {
     int64_t offset = 0, step[3], stride = 1;
-    float w[3];
+    float w[3], along[3];
+    float inside = 1;
     for (int d = 0; d < 3; d++) {
-        if (!(q[d] >= -0.5F && q[d] <= (float)n[d] - 0.5F)) {
-            return 0;
-        }
-        const float f = floorf(q[d]);
-        const int64_t i = (int64_t)f;
-        w[d] = q[d] - f;
-        offset += (i < 0 ? 0 : i > n[d] - 1 ? n[d] - 1 : i) * stride;
-        step[d] = i >= 0 && i < n[d] - 1 ? stride : 0;
+        const float top = (float)(n[d] - 1), depth = (q[d] < top - q[d] ? q[d] : top - q[d]) + 0.5F;
+        const float share = n[d] > 1 ? depth : depth >= 0 ? 1.0F : 0.0F;
+        inside = share < inside ? (share > 0 ? share : 0) : inside;
+        along[d] = q[d] > 0 && q[d] < top ? 1.0F : 0.0F;
+        const float c = q[d] > 0 ? (q[d] < top ? q[d] : top) : 0;
+        int64_t i = (int64_t)c;
+        i = i < n[d] - 1 ? i : n[d] > 1 ? n[d] - 2 : 0;
+        w[d] = c - (float)i;
+        offset += i * stride;
+        step[d] = n[d] > 1 ? stride : 0;
         stride *= n[d];
     }
     const float *p = data + offset, *p2 = p + step[2];
@@ -177,11 +184,12 @@ static inline int sample(float *value, float slope[3], const float *data, const 
     const float b0 = p[0] + w[0] * a0, b1 = p[step[1]] + w[0] * a1;
     const float b2 = p2[0] + w[0] * a2, b3 = p2[step[1]] + w[0] * a3;
     const float c0 = b0 + w[1] * (b1 - b0), c1 = b2 + w[1] * (b3 - b2);
+    const float e0 = a0 + w[1] * (a1 - a0), e1 = a2 + w[1] * (a3 - a2);
     *value = c0 + w[2] * (c1 - c0);
-    slope[0] = (a0 + w[1] * (a1 - a0)) + w[2] * ((a2 + w[1] * (a3 - a2)) - (a0 + w[1] * (a1 - a0)));
-    slope[1] = (b1 - b0) + w[2] * ((b3 - b2) - (b1 - b0));
-    slope[2] = c1 - c0;
-    return 1;
+    slope[0] = along[0] * (e0 + w[2] * (e1 - e0));
+    slope[1] = along[1] * ((b1 - b0) + w[2] * ((b3 - b2) - (b1 - b0)));
+    slope[2] = along[2] * (c1 - c0);
+    return inside;
 }
 
 static void warp_slab(void *ctx, int64_t k, int worker)
@@ -203,9 +211,11 @@ static void warp_slab(void *ctx, int64_t k, int worker)
             if (l->mask.data[row + i] > 0) {
                 const float q[3] = {(float)(start[0] + a[0][0] * (double)i), (float)(start[1] + a[1][0] * (double)i),
                                     (float)(start[2] + a[2][0] * (double)i)};
-                weight = sample(&value, slope, l->moving.data, m, q) ? 1.0F : 0.0F;
+                weight = sample(&value, slope, l->moving.data, m, q);
                 if (l->moving_mask.data) {
-                    weight = sample(&weight, ignored, l->moving_mask.data, m, q) ? weight : 0;
+                    float marked;
+                    (void)sample(&marked, ignored, l->moving_mask.data, m, q);
+                    weight *= marked;
                 }
                 met += (double)weight * (double)l->mask.data[row + i];
             }
@@ -296,10 +306,8 @@ VslStatus reg_linear_energy(void *linear, double *energy, VslField *gradient, co
         return st;
     }
     VSL_TRY(reg_similarity_eval(l->similarity, &e, gradient ? &l->grad : NULL, &l->warped, &l->weight));
-    /* Integrals become means over the fixed weight: for what is negative (LNCC, MI) lost overlap then costs; what is
-     * positive (SSD) is divided by what is met instead, else lost overlap would pay. */
-    const double mm3 = l->fixed_weight * vsl_grid_voxel_mm3(&l->fixed_grid);
-    const double scale = l->metric == VSL_SIMILARITY_SSD ? 1 / (mm3 * l->share) : 1 / mm3;
+    /* The integral becomes a mean over what is met: less overlap neither pays nor costs. */
+    const double scale = 1 / (l->fixed_weight * l->share * vsl_grid_voxel_mm3(&l->fixed_grid));
     *energy = e * scale;
     if (gradient) {
         vsl_parallel_for(l->fixed_grid.n[2], threads, moment_slab, &pass);
@@ -317,6 +325,31 @@ out:
 
 /* --- life ----------------------------------------------------------------------------------------------------------
  */
+
+/* LNCC gives every window the same say. Its variance floor would make a larger warped image look better where the fixed
+ * one is nearly flat, so that windows count by the fixed image's own texture instead: mask *= v / (v + FLAT), v the
+ * local variance in squared units of normalised intensity. */
+static VslStatus weigh_by_texture(VslField *mask, const VslVolume *fixed, int threads)
+{
+    VslStatus st = VSL_OK;
+    const int64_t n = vsl_grid_voxels(&fixed->grid);
+    const double sigma_vox[3] = {1.5, 1.5, 1.5};
+    VslVolume moments = {0}; /* local means of f and f^2 */
+    VSL_TRY(vsl_volume_new(&moments, &fixed->grid, 2));
+    for (int64_t v = 0; v < n; v++) {
+        moments.data[v] = fixed->data[v];
+        moments.data[n + v] = fixed->data[v] * fixed->data[v];
+    }
+    VSL_TRY(reg_smooth_voxels(&moments, sigma_vox, 3, threads));
+    for (int64_t v = 0; v < n; v++) {
+        const double mean = (double)moments.data[v];
+        const double variance = fmax((double)moments.data[n + v] - mean * mean, 0);
+        mask->data[v] *= (float)(variance / (variance + FLAT));
+    }
+out:
+    vsl_volume_free(&moments);
+    return st;
+}
 
 static VslStatus upload(VslField *out, VslBackend *be, const VslVolume *v)
 {
@@ -336,12 +369,11 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
     RegLinear l = {.be = be,
                    .fixed_grid = fixed->grid,
                    .moving_grid = moving->grid,
-                   .metric = metric,
                    .radius_mm = radius_mm,
                    .least_share = 0.1,
                    .kind = VSL_LINEAR_RIGID};
     RegSimilarityOptions opt = {
-        .kind = metric, .radius_vox = {2, 2, 2}, .eps = 1e-4, .bins = 32, .warped_range = {0, 1}};
+        .kind = metric, .radius_vox = {2, 2, 2}, .eps = 1e-8, .bins = 32, .warped_range = {0, 1}};
     l.base = vsl_affine_identity();
     l.in_plane = n[2] == 1 || moving->grid.n[2] == 1;
     vsl_grid_spacing(opt.spacing_mm, &fixed->grid);
@@ -359,6 +391,11 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
     VSL_TRY(vsl_field_new(&l.mask, be, n, 1));
     for (int64_t v = 0; v < voxels; v++) {
         l.mask.data[v] = fixed_mask ? fixed_mask->data[v] : 1;
+    }
+    if (metric == VSL_SIMILARITY_LNCC) {
+        VSL_TRY(weigh_by_texture(&l.mask, fixed, vsl_backend_threads(be)));
+    }
+    for (int64_t v = 0; v < voxels; v++) {
         l.fixed_weight += (double)l.mask.data[v];
     }
     VSL_CHECK(l.fixed_weight > 0, VSL_E_NUMERIC, "the fixed mask is empty");

@@ -24,7 +24,6 @@ typedef struct RegLinear {
     VslField moving_mask;         /* empty when there is none */
     VslField warped, weight, slope, grad;
     RegSimilarity *similarity;
-    VslSimilarity metric;
     double fixed_weight; /* sum of mask */
     double least_share;  /* of fixed_weight that must meet the moving image */
     VslLinearKind kind;

