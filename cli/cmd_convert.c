@@ -135,6 +135,9 @@ static void warn_rounding(Cli *cli, const VslVolume *v, const VslNiftiInfo *info
     for (int64_t i = 0; i < count; i++) {
         most = fabsf(v->data[i]) > most ? fabsf(v->data[i]) : most;
     }
+    if (strncmp(info->datatype_name, "rgb", 3) == 0 || strncmp(info->datatype_name, "complex", 7) == 0) {
+        cli_warn(cli, "%s holds %s; its parts become channels", vsl_path_text(path).text, info->datatype_name);
+    }
     if (strcmp(info->datatype_name, "float64") == 0) {
         cli_warn(cli, "%s holds float64; images are computed in float32 and written so", vsl_path_text(path).text);
     } else if (strncmp(info->datatype_name, "float", 5) != 0 && most > 16777216) {

@@ -311,7 +311,7 @@ static VSL_PRINTF(3, 4) void block_line(Block *b, const char *name, const char *
 static void dice_plot(Block *b, const RegisterResults *r)
 {
     Page *p = &b->s->page;
-    block_title(b, "Dice of every label: ring before, dot after");
+    block_title(b, "Dice: ring before, dot after");
     const double top = b->y - 6, height = 104, left = b->x + 26, width = b->width - 30;
     for (int i = 0; i <= 4; i++) {
         char text[16];
@@ -321,7 +321,7 @@ static void dice_plot(Block *b, const RegisterResults *r)
         draw_text(p, left - 6, y + 4, 11, 0, INK_FAINT, ALIGN_RIGHT, 0, text);
     }
     const double step = width / r->dice_after_count;
-    const int every = (int)ceil(17 / step);
+    const int every = (int)ceil((r->dice_after[r->dice_after_count - 1].label > 99 ? 27 : 17) / step);
     for (int i = 0; i < r->dice_after_count; i++) {
         const double x = left + step * (i + 0.5), after = r->dice_after[i].dice;
         double before = NAN;

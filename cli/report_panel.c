@@ -285,8 +285,11 @@ VslStatus panel_edges(unsigned char *out, const float *panel, int width, int hei
         }
     }
     qsort(a, (size_t)n, sizeof *a, compare_floats);
-    const float scale = n > 0 ? a[(n - 1) * 97 / 100] : 1;
-    follow(out, stack, b, width, height, 0.3f * scale, 0.55f * scale);
+    /* strong = a good part of the strongest edges, but never more pixels than an eye can follow */
+    const int64_t budget = pixels / 24;
+    float strong = n > 0 ? 0.4f * a[(n - 1) * 97 / 100] : 1;
+    strong = n > budget ? fmaxf(strong, a[n - budget]) : strong;
+    follow(out, stack, b, width, height, 0.5f * strong, strong);
 out:
     vsl_free(a);
     vsl_free(b);
