@@ -55,7 +55,7 @@ static VslStatus read_vector(MatReader *r, char name[ITK_NAME_ROOM], double valu
               vsl_path_text(shown).text, (long long)r->count);
     const unsigned char *head = r->bytes + r->at;
     uint64_t field[5];
-    for (int i = 0; i < 5; i++) {
+    for (int64_t i = 0; i < 5; i++) {
         field[i] = unpack(head + 4 * i, 4, r->is_big);
     }
     const uint64_t type = field[0] - (r->is_big ? TYPE_BIG : 0);

@@ -262,10 +262,11 @@ VslStatus hdf_parse_space(HdfSpace *out, const HdfFile *f, const unsigned char *
     s.rank = p[1];
     VSL_CHECK(s.rank <= HDF_MOST_RANK && size >= head + 8 * s.rank, VSL_E_FORMAT,
               "%s: %s has rank %d, expected at most %d", vsl_path_text(f->path).text, name, s.rank, HDF_MOST_RANK);
-    for (int d = 0; d < s.rank; d++) {
+    for (int64_t d = 0; d < s.rank; d++) {
         const uint64_t n = hdf_little(p + head + 8 * d, 8);
-        VSL_CHECK(n >= 1 && n <= INT32_MAX, VSL_E_FORMAT, "%s: %s has %llu values along dimension %d, expected 1 to %d",
-                  vsl_path_text(f->path).text, name, (unsigned long long)n, d, INT32_MAX);
+        VSL_CHECK(n >= 1 && n <= INT32_MAX, VSL_E_FORMAT,
+                  "%s: %s has %llu values along dimension %lld, expected 1 to %d", vsl_path_text(f->path).text, name,
+                  (unsigned long long)n, (long long)d, INT32_MAX);
         s.n[d] = (int64_t)n;
     }
     if (p[0] == 2 && p[3] == 2) {
@@ -322,7 +323,7 @@ static int find_attribute(Attribute *out, const HdfObject *o, const char *name)
 
 int hdf_has_attribute(const HdfObject *o, const char *name)
 {
-    Attribute a;
+    Attribute a = {0};
     return find_attribute(&a, o, name);
 }
 
@@ -331,7 +332,7 @@ static VslStatus open_attribute(Attribute *a, HdfType *type, int *rows, int colu
                                 const HdfObject *o, const char *name)
 {
     VslStatus st = VSL_OK;
-    HdfSpace space;
+    HdfSpace space = {0};
     const int most = *rows, rank = most == 0 ? 0 : columns == 0 ? 1 : 2;
 
     VSL_CHECK(find_attribute(a, o, name), VSL_E_FORMAT, "%s: lacks the attribute %s", vsl_path_text(f->path).text,
@@ -368,11 +369,11 @@ VslStatus hdf_get_doubles(double *out, int *rows, int most, int columns, const H
                           const char *name)
 {
     VslStatus st = VSL_OK;
-    Attribute a;
-    HdfType type;
+    Attribute a = {0};
+    HdfType type = {0};
     int found = most;
     VSL_TRY(open_attribute(&a, &type, &found, columns, HDF_FLOAT, f, o, name));
-    for (int i = 0; i < found * (columns ? columns : 1); i++) {
+    for (int64_t i = 0; i < (int64_t)found * (columns ? columns : 1); i++) {
         const uint64_t bits = bits_of(&type, a.data + i * type.size);
         const uint32_t low = (uint32_t)bits;
         float single;
@@ -388,13 +389,13 @@ out:
 VslStatus hdf_get_integers(int64_t *out, int rows, const HdfFile *f, const HdfObject *o, const char *name)
 {
     VslStatus st = VSL_OK;
-    Attribute a;
-    HdfType type;
+    Attribute a = {0};
+    HdfType type = {0};
     int found = rows;
     VSL_TRY(open_attribute(&a, &type, &found, 0, HDF_INTEGER, f, o, name));
     VSL_CHECK(found == (rows ? rows : 1), VSL_E_FORMAT, "%s: the attribute %s has %d values, expected %d",
               vsl_path_text(f->path).text, name, found, rows);
-    for (int i = 0; i < found; i++) {
+    for (int64_t i = 0; i < found; i++) {
         uint64_t bits = bits_of(&type, a.data + i * type.size);
         const uint64_t sign = (uint64_t)1 << (8 * type.size - 1);
         if (type.is_signed && type.size < 8 && (bits & sign)) {
@@ -411,8 +412,8 @@ out:
 VslStatus hdf_get_text(char out[HDF_TEXT_ROOM], const HdfFile *f, const HdfObject *o, const char *name)
 {
     VslStatus st = VSL_OK;
-    Attribute a;
-    HdfType type;
+    Attribute a = {0};
+    HdfType type = {0};
     int rows = 0;
     VSL_TRY(open_attribute(&a, &type, &rows, 0, HDF_TEXT, f, o, name));
     memset(out, 0, HDF_TEXT_ROOM);

@@ -3,8 +3,10 @@
  * library's own gzip filter inflates without bound. */
 #include "io/hdf5_private.h"
 
+#include <stddef.h>
 #include <string.h>
 
+#define ZLIB_CONST
 #include <zlib.h>
 
 #include "core/memory.h"
@@ -79,7 +81,7 @@ static int inflate_exactly(unsigned char *out, int64_t room, const unsigned char
     if (count > UINT32_MAX || room > UINT32_MAX || inflateInit(&z) != Z_OK) {
         return 0;
     }
-    z.next_in = (unsigned char *)(uintptr_t)in; /* zlib's old interface lacks the const */
+    z.next_in = in;
     z.avail_in = (uInt)count;
     z.next_out = out;
     z.avail_out = (uInt)room;
@@ -164,7 +166,7 @@ static VslStatus read_chunk(float *out, ChunkReader *r, const unsigned char *key
     const unsigned char *values = NULL;
     int64_t origin[HDF_RANK], index = 0;
 
-    for (int d = 0; d < HDF_RANK; d++) {
+    for (int64_t d = 0; d < HDF_RANK; d++) {
         const uint64_t at = hdf_little(key + 8 + 8 * d, 8);
         VSL_CHECK(at < (uint64_t)r->n[d] && at % (uint64_t)r->chunk[d] == 0, VSL_E_FORMAT,
                   "%s: a chunk of /%s lies outside it", vsl_path_text(r->file->path).text, r->name);
@@ -264,14 +266,14 @@ static VslStatus read_chunked(float *out, ChunkReader *r, const HdfMessage *layo
     int64_t all = 1;
 
     VSL_CHECK(layout->size >= 11 + 4 * (HDF_RANK + 1) && layout->data[2] == HDF_RANK + 1 &&
-                  hdf_little(layout->data + 11 + 4 * HDF_RANK, 4) == 4,
+                  hdf_little(layout->data + 11 + (ptrdiff_t)4 * HDF_RANK, 4) == 4,
               VSL_E_FORMAT, "%s: the chunks of /%s have another rank", vsl_path_text(path).text, r->name);
     r->chunk_bytes = 4;
-    for (int d = 0; d < HDF_RANK; d++) {
+    for (int64_t d = 0; d < HDF_RANK; d++) {
         r->chunk[d] = (int64_t)hdf_little(layout->data + 11 + 4 * d, 4);
         VSL_CHECK(r->chunk[d] >= 1 && r->chunk[d] <= r->n[d], VSL_E_UNSUPPORTED,
-                  "%s: a chunk of /%s has %lld values along dimension %d of %lld", vsl_path_text(path).text, r->name,
-                  (long long)r->chunk[d], d, (long long)r->n[d]);
+                  "%s: a chunk of /%s has %lld values along dimension %lld of %lld", vsl_path_text(path).text, r->name,
+                  (long long)r->chunk[d], (long long)d, (long long)r->n[d]);
         r->chunk_bytes *= r->chunk[d]; /* no more than the dataset, whose size was multiplied with care */
         r->chunks[d] = (r->n[d] + r->chunk[d] - 1) / r->chunk[d];
         all *= r->chunks[d];
@@ -314,8 +316,8 @@ VslStatus hdf_floats_size(int64_t n[HDF_RANK], const HdfFile *f, const HdfObject
 {
     VslStatus st = VSL_OK;
     const HdfMessage *type_at = hdf_message(dataset, MESSAGE_TYPE), *space_at = hdf_message(dataset, MESSAGE_SPACE);
-    HdfType type;
-    HdfSpace space;
+    HdfType type = {0};
+    HdfSpace space = {0};
     VSL_TRY(hdf_parse_type(&type, f, type_at->data, type_at->size, name));
     VSL_CHECK(type.kind == HDF_FLOAT && type.size == 4, VSL_E_UNSUPPORTED,
               "%s: /%s is not of 32-bit floating-point numbers", vsl_path_text(f->path).text, name);
@@ -334,7 +336,7 @@ VslStatus hdf_get_floats(float *out, const HdfFile *f, const HdfObject *dataset,
     const int64_t values = n[0] * n[1] * n[2] * n[3];
     const HdfMessage *layout = hdf_message(dataset, MESSAGE_LAYOUT), *type_at = hdf_message(dataset, MESSAGE_TYPE);
     ChunkReader r = {.file = f, .name = name};
-    HdfType type;
+    HdfType type = {0};
 
     memcpy(r.n, n, sizeof r.n);
     VSL_TRY(hdf_parse_type(&type, f, type_at->data, type_at->size, name));
