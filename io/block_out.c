@@ -12,7 +12,7 @@ enum {
     LEVEL = 1,
     PACKED_BYTES = VSL_BLOCK_BYTES + VSL_BLOCK_BYTES / 4 + 4096, /* incompressible data grow by far less */
     BLOCKS_PER_THREAD = 2,
-    BATCH_MOST = 64
+    BATCH_MOST = 16 /* 37 MB: a write at the end of a large job must not need much */
 };
 
 /* Scratch of one thread. */
@@ -105,6 +105,7 @@ VslStatus vsl_block_out(VslFileOut *f, int64_t total, int gzip, int threads, Vsl
     int64_t size = (int64_t)threads * BLOCKS_PER_THREAD;
     size = size > BATCH_MOST ? BATCH_MOST : size;
     size = size > blocks ? blocks : size;
+    threads = threads > size ? (int)size : threads;
     VSL_TRY(VSL_NEW(&batch.block, size, "output blocks"));
     if (gzip) {
         VSL_TRY(VSL_NEW0(&batch.deflater, threads, "deflate buffers"));
