@@ -6,7 +6,8 @@
  *   mutual information: plain histogram of 64 x 64 bins between the extremes of each image, nats,
  *   ssim: mean over the mask of Wang et al. (IEEE TIP 2004, eq. 13) with K1 = 0.01, K2 = 0.03 and a Gaussian window of
  *         1.5 voxels sigma cut at 3.5 sigma, biased local variances; windows reach across the mask's border.
- * Only the first channel of each image is read.
+ * Only the first channel of each image is read. Voxels that are not finite are refused inside the mask and count as b's
+ * mean outside it.
  */
 #include "registration/quality.h"
 
@@ -95,7 +96,9 @@ static VslStatus structural_similarity(double *out, const Moments *m, const floa
     const double shift = m->b * scale;
     VSL_TRY(vsl_volume_new(&w, grid, 5));
     for (int64_t i = 0; i < n; i++) {
-        const float p = (float)(((double)a[i] - m->b) * scale), q = (float)(((double)b[i] - m->b) * scale);
+        /* what is not a number, outside the mask, must not spread through the windows */
+        const float p = isfinite(a[i]) ? (float)(((double)a[i] - m->b) * scale) : 0;
+        const float q = isfinite(b[i]) ? (float)(((double)b[i] - m->b) * scale) : 0;
         w.data[i] = p;
         w.data[n + i] = q;
         w.data[2 * n + i] = p * p;

@@ -29,8 +29,10 @@ typedef struct VslLabelScore {
     double volume_a_mm3, volume_b_mm3;
     double surface_mean_mm, surface_p95_mm, surface_max_mm; /* symmetric surface distance; NAN when one is absent */
 } VslLabelScore;
-/** One row per label > 0 of either map, ascending; *rows is vsl_alloc'ed, caller frees. Surface distances are computed
- * when with_surfaces != 0. @return VSL_E_SPACE when grids differ. */
+/** One row per label > 0 of either map, ascending; *rows is vsl_alloc'ed, caller frees. *mean_dice is the mean over all
+ * rows (a label that one map lacks counts as 0), NAN without labels. Surface distances (distances of both directions
+ * pooled) are computed when with_surfaces != 0.
+ * @return VSL_E_SPACE when grids differ, VSL_E_UNSUPPORTED (surfaces on a sheared grid). */
 VSL_API VSL_MUST_USE VslStatus vsl_label_scores(VslLabelScore **rows, int *count, double *mean_dice, const VslLabels *a,
                                                 const VslLabels *b, int with_surfaces, int threads);
 
@@ -38,6 +40,8 @@ typedef struct VslInverseConsistency {
     double mean_mm, p95_mm, max_mm; /* |psi(phi(x)) - x| over fixed-grid voxels whose image stays inside */
     double mean_vox;                /* in voxels of the forward field's grid */
 } VslInverseConsistency;
+/** forward: phi - x; inverse: psi - x on any grid; mask on forward's grid: voxels != 0 count, NULL = all.
+ * @return VSL_E_NUMERIC when no voxel can be judged or a displacement is not finite. */
 VSL_API VSL_MUST_USE VslStatus vsl_inverse_consistency(VslInverseConsistency *out, const VslVolume *forward,
                                                        const VslVolume *inverse, const VslVolume *mask, int threads);
 
@@ -45,6 +49,8 @@ typedef struct VslImageScore {
     double ssim; /* Wang et al. 2004, 3D Gaussian window of 1.5 voxels sigma, data range of b */
     double psnr_db, nrmse, correlation, mutual_information_nats;
 } VslImageScore;
+/** a against the reference b, first channels; mask: voxels != 0 count, NULL = all. Formulas: image_score.c.
+ * @return VSL_E_SPACE, VSL_E_NUMERIC (an image is constant or not finite inside the mask). */
 VSL_API VSL_MUST_USE VslStatus vsl_image_score(VslImageScore *out, const VslVolume *a, const VslVolume *b,
                                                const VslVolume *mask, int threads);
 
