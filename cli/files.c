@@ -207,9 +207,10 @@ json_t *cli_json_grid(const VslGrid *g)
 
 json_t *cli_json_generator(const Cli *cli)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "name", "vesal", "version", cli_version(), "commit", cli_commit(),
-                     "verb", cli->verb->name, "device", cli->be ? vsl_backend_name(cli->be) : "cpu", "seed",
-                     (json_int_t)cli->seed);
+    json_t *seed = cli->seed <= INT64_MAX ? json_integer((json_int_t)cli->seed)
+                                          : json_sprintf("%llu", (unsigned long long)cli->seed);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o}", "name", "vesal", "version", cli_version(), "commit", cli_commit(),
+                     "verb", cli->verb->name, "device", cli->be ? vsl_backend_name(cli->be) : "cpu", "seed", seed);
 }
 
 VslStatus cli_json_write(const char *path, const json_t *value)

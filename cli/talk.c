@@ -32,6 +32,7 @@ void cli_signals_install(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a failed write like any other, with exit code 5 */
     signal(SIGPIPE, SIG_IGN); /* a reader that went away must not end a run half-way: writes fail instead */
 }
 

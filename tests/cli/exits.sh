@@ -66,6 +66,8 @@ if [ -w /dev/full ]; then
     "$vesal" info fixed.nii.gz >/dev/full 2>err.txt
     check "a full disk under standard output ends with 5" [ $? = 5 ]
 fi
+exits 5 sh -c "ulimit -f 8; exec '$vesal' convert fixed.nii.gz large.nii"
+check "a write that fails leaves nothing" sh -c '! ls -a | grep large'
 check "a closed standard output does no harm" sh -c "'$vesal' info fixed.nii.gz >&-"
 "$vesal" info fixed.nii.gz fixed.nii.gz fixed.nii.gz 2>err.txt | head -n 1 >/dev/null
 check "a reader that goes away is no error to talk about" [ ! -s err.txt ]

@@ -5,6 +5,7 @@ vesal=$1 source_folder=$2 scratch=$3
 rm -rf "$scratch"
 mkdir -p "$scratch"
 cd "$scratch" || exit 1
+export LSAN_OPTIONS="suppressions=$source_folder/tests/cli/lsan.supp:print_suppressions=0"
 checks=0 failures=0
 
 # check SENTENCE COMMAND...: the command must succeed.
