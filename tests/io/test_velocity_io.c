@@ -392,6 +392,57 @@ TEST(foreign_files_that_are_wrong_are_refused_by_name)
     vsl_geodesic_free(&out);
 }
 
+/* First node of a chunk B-tree of this level; keys of 48 bytes and children of 8 follow its head of 24. */
+static unsigned char *find_node(unsigned char *bytes, size_t count, int level)
+{
+    for (size_t i = 0; i + 200 < count; i++) {
+        if (memcmp(bytes + i, "TREE\1", 5) == 0 && bytes[i + 5] == level) {
+            return bytes + i;
+        }
+    }
+    printf("  no node of level %d\n", level);
+    exit(1);
+}
+
+TEST(damaged_chunks_are_refused_by_name)
+{
+    static unsigned char good[1 << 17], bytes[1 << 17];
+    static const char *const says[] = {"stored twice", "lies outside",  "end of the file", "end of the file",
+                                       "damaged",      "never written", "checksum",        "inflate"};
+    VslGeodesic g = {0};
+    for (int i = 0; i < 8; i++) {
+        make_foreign(scratch("d.h5"), i == 4 ? DEEP_TREE : i == 6 ? FLETCHER_ONLY : i == 7 ? GZIP_ONLY : MANY_CHUNKS);
+        const size_t count = scratch_get(scratch("d.h5"), good, sizeof good);
+        memcpy(bytes, good, count);
+        unsigned char *leaf = find_node(bytes, count, 0), *key = leaf + 24, *child = key + 48;
+        uint64_t address = 0;
+        memcpy(&address, child, 8);
+        if (i == 0) {
+            memcpy(key + 56, key, 48);
+        } else if (i == 1) {
+            key[8 + 24] = 77; /* origin along the last axis */
+        } else if (i == 2) {
+            memset(child, 0x7f, 6);
+        } else if (i == 3) {
+            memset(key, 0x7f, 3); /* size */
+        } else if (i == 4) {
+            unsigned char *root = find_node(bytes, count, 2);
+            memcpy(root + 24 + 48, &(uint64_t){(uint64_t)(root - bytes)}, 8); /* its own child */
+        } else if (i == 5) {
+            leaf[6]--; /* one entry less */
+        } else {
+            bytes[address + 20] ^= 4;
+        }
+        scratch_put(scratch("d.h5"), bytes, count);
+        CHECK_STATUS(vsl_velocity_read(&g, scratch("d.h5")), VSL_E_FORMAT);
+        if (!strstr(vsl_error(), says[i])) {
+            printf("  case %d says '%s', expected '%s'\n", i, vsl_error(), says[i]);
+            CHECK(0);
+        }
+        CHECK(g.velocity.data == NULL);
+    }
+}
+
 TEST(a_geodesic_that_cannot_be_shot_is_not_written)
 {
     VslGeodesic g = make(4, 4, 4);
@@ -445,6 +496,7 @@ int main(void)
     RUN(a_cut_or_changed_file_is_refused);
     RUN(foreign_files_that_hold_the_same_are_read);
     RUN(foreign_files_that_are_wrong_are_refused_by_name);
+    RUN(damaged_chunks_are_refused_by_name);
     RUN(a_geodesic_that_cannot_be_shot_is_not_written);
     RUN(memory_that_runs_out_leaves_nothing_behind);
     return CHECK_VERDICT();
