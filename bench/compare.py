@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -25,7 +24,8 @@ import report
 from judge import judge
 from peers import PEERS
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..")
 RESULTS = os.path.join(ROOT, "build", "bench")
 COLUMNS = ["pair", "program", "seconds", "cpu_seconds", "peak_mib", "fixed_voxels", "dice_before", "dice", "folds",
            "jacobian_p001", "sd_log_jacobian", "inverse_mean_vox", "inverse_max_vox", "failure"]
@@ -98,17 +98,15 @@ def head_pairs(data):
                needs_affine=True)
 
 
-def timed(argv, environment, log):
-    """-> (seconds, CPU seconds, peak MiB, text) of one child."""
-    start = time.perf_counter()
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                             env={**os.environ, **environment})
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        raise RuntimeError(f"{os.path.basename(argv[0])} ended with {child.returncode}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+def timed(argv, environment, folder, log):
+    """-> (seconds, CPU seconds, peak MiB) of one program."""
+    result = os.path.join(folder, "timed.txt")
+    subprocess.run([sys.executable, "-IS", os.path.join(HERE, "timed.py"), result, *argv], stdout=log,
+                   stderr=subprocess.STDOUT, env={**os.environ, **environment}, check=True)
+    seconds, cpu, peak, status = (float(value) for value in open(result).read().split())
+    if status != 0:
+        raise RuntimeError(f"{os.path.basename(argv[0])} ended with {status:.0f}")
+    return seconds, cpu, peak
 
 
 def measure(pair, program, threads):
@@ -120,7 +118,7 @@ def measure(pair, program, threads):
             seconds = cpu = peak = 0.0
             with open(path, "w") as log:
                 for argv in job.commands:
-                    one = timed(argv, {"OMP_NUM_THREADS": str(threads), **job.environment}, log)
+                    one = timed(argv, {"OMP_NUM_THREADS": str(threads), **job.environment}, folder, log)
                     seconds, cpu, peak = seconds + one[0], cpu + one[1], max(peak, one[2])
             if job.timed_inside:
                 inside = re.findall(r"^SECONDS (\S+) CPU (\S+)$", open(path, errors="replace").read(), re.M)
@@ -130,7 +128,7 @@ def measure(pair, program, threads):
                 job.finish()
             row.update(judge(job.warp, pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels, job.affine,
                              job.inverse))
-        except (RuntimeError, OSError) as e:
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as e:
             shutil.copy(path, os.path.join(RESULTS, "last-failure.txt"))
             row["failure"] = str(e).replace("\t", " ").replace("\n", " ")
     return row
