@@ -20,9 +20,9 @@
 
 typedef enum CliExit {
     CLI_EXIT_DONE = 0,
-    CLI_EXIT_INTERNAL = 1, /* our fault, or a computation that diverged */
+    CLI_EXIT_INTERNAL = 1, /* our fault, or a library's */
     CLI_EXIT_USAGE = 2,    /* bad command line */
-    CLI_EXIT_INPUT = 3,    /* bad or missing input */
+    CLI_EXIT_INPUT = 3,    /* bad or missing input, or one that a computation has no answer for */
     CLI_EXIT_PARTLY = 4,   /* some units failed, the others are done */
     CLI_EXIT_OUTPUT = 5,   /* cannot write, disk full */
     CLI_EXIT_MEMORY = 6,   /* memory or device memory */

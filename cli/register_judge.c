@@ -120,12 +120,16 @@ Verdict register_verdict(const RegisterResults *r)
         if (!(r->lddmm.shot.energy_drift < 1e-3)) {
             add_reason(&v, LIGHT_YELLOW, "energy drifts by %.2g along the geodesic", r->lddmm.shot.energy_drift);
         }
-        if (!(r->lddmm.similarity_after > r->lddmm.similarity_before)) {
-            add_reason(&v, LIGHT_RED, "the deformation did not raise the similarity (%.4g to %.4g)",
+        /* identical images move by rounding only: a thousandth less is no loss */
+        const double least = r->lddmm.similarity_before - 1e-3 * fabs(r->lddmm.similarity_before);
+        if (!(r->lddmm.similarity_after >= least)) {
+            add_reason(&v, LIGHT_RED, "the deformation lowered the similarity (%.4g to %.4g)",
                        r->lddmm.similarity_before, r->lddmm.similarity_after);
         }
     }
-    if (r->correlation_after >= r->correlation_before) {
+    if (isnan(r->correlation_before) && isfinite(r->correlation_after)) {
+        add_reason(&v, LIGHT_GREEN, "no overlap before, correlation %.3f after", r->correlation_after);
+    } else if (r->correlation_after >= r->correlation_before - 1e-3) {
         add_reason(&v, LIGHT_GREEN, "correlation %.3f to %.3f", r->correlation_before, r->correlation_after);
     } else { /* images of different contrast may lose correlation in a good registration */
         add_reason(&v, LIGHT_YELLOW, "correlation fell from %.3f to %.3f", r->correlation_before, r->correlation_after);

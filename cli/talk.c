@@ -140,13 +140,13 @@ CliExit cli_exit_code(VslStatus st)
     case VSL_E_IO:
     case VSL_E_FORMAT:
     case VSL_E_SPACE:
-    case VSL_E_UNSUPPORTED: return CLI_EXIT_INPUT;
+    case VSL_E_UNSUPPORTED:
+    case VSL_E_NUMERIC: return CLI_EXIT_INPUT; /* images that do not overlap, a singular matrix, a field that folds */
     case VSL_E_WRITE: return CLI_EXIT_OUTPUT;
     case VSL_E_NOMEM:
     case VSL_E_DEVICE: return CLI_EXIT_MEMORY;
     case VSL_E_STATE: return CLI_EXIT_STATE;
     case VSL_E_CANCELLED: return CLI_EXIT_STOPPED;
-    case VSL_E_NUMERIC:
     case VSL_E_EXTERNAL: return CLI_EXIT_INTERNAL;
     }
     return CLI_EXIT_INTERNAL;

@@ -52,6 +52,8 @@ outputs="0GenericAffine.mat 1Warp.nii.gz 1InverseWarp.nii.gz Warped.nii.gz Inver
     exits 0 "$vesal" evaluate -t a_1Warp.nii.gz --json
     check "evaluate finds no folds" [ "$(number out.txt folds)" = 0 ]
 
+    exits 0 "$vesal" register --fixed fixed.nii.gz --moving fixed.nii.gz --preset fast --out same_
+    says "green"
     exits 5 "$vesal" register $in --out a_
     says "--overwrite"
     exits 0 "$vesal" register $in --out a_ --overwrite -q --no-picture --stages rigid
