@@ -100,12 +100,6 @@ static int prepare_rows(PngReader *r)
         return 0;
     }
     png_set_packing(r->png); /* one sample per byte, unscaled */
-    if (png_get_color_type(r->png, r->info) == PNG_COLOR_TYPE_PALETTE && !r->is_indexed) {
-        png_set_palette_to_rgb(r->png);
-        if (png_get_valid(r->png, r->info, PNG_INFO_tRNS)) {
-            png_set_tRNS_to_alpha(r->png);
-        }
-    }
     png_set_interlace_handling(r->png);
     png_read_update_info(r->png, r->info);
     return 1;
@@ -190,6 +184,13 @@ static void describe(VslNiftiInfo *info, const PngHeader *h, const PngReader *r)
     }
 }
 
+/* Samples of a pixel as libpng gives them: colours of a palette are looked up here, because libpng shows colours beyond
+ * the palette as black without a word. */
+static int raw_channels(const PngHeader *h)
+{
+    return h->palette_entries > 0 ? 1 : h->channels;
+}
+
 static VslStatus decode(PngReader *r, const PngHeader *h, const char *path)
 {
     VslStatus st = VSL_OK;
@@ -197,9 +198,9 @@ static VslStatus decode(PngReader *r, const PngHeader *h, const char *path)
 
     VSL_CHECK(prepare_rows(r), VSL_E_FORMAT, "%s: is a PNG that cannot be read: %s", vsl_path_text(path).text,
               r->message);
-    VSL_CHECK(png_get_rowbytes(r->png, r->info) == (size_t)(h->width * h->channels * h->bytes), VSL_E_EXTERNAL,
+    VSL_CHECK(png_get_rowbytes(r->png, r->info) == (size_t)(h->width * raw_channels(h) * h->bytes), VSL_E_EXTERNAL,
               "%s: the PNG library gives rows of another length than asked", vsl_path_text(path).text);
-    row = h->width * h->channels * h->bytes;
+    row = h->width * raw_channels(h) * h->bytes;
     VSL_CHECK(vsl_mul_ok(row, h->height, &all), VSL_E_NOMEM, "%s: has too many pixels", vsl_path_text(path).text);
     VSL_TRY(VSL_NEW(&r->pixels, all, "picture"));
     VSL_TRY(VSL_NEW(&r->rows, h->height, "picture rows"));
@@ -207,9 +208,11 @@ static VslStatus decode(PngReader *r, const PngHeader *h, const char *path)
         r->rows[j] = r->pixels + j * row;
     }
     VSL_CHECK(read_rows(r), VSL_E_FORMAT, "%s: is a PNG that cannot be read: %s", vsl_path_text(path).text, r->message);
-    VSL_CHECK(h->palette_entries == 0 || png_get_palette_max(r->png, r->info) < h->palette_entries, VSL_E_FORMAT,
-              "%s: a pixel has the colour %d of a palette of %d", vsl_path_text(path).text,
-              png_get_palette_max(r->png, r->info), h->palette_entries);
+    for (int64_t i = 0; h->palette_entries > 0 && i < all; i++) {
+        VSL_CHECK(r->pixels[i] < h->palette_entries, VSL_E_FORMAT,
+                  "%s: pixel %lld has the colour %d of a palette of %d", vsl_path_text(path).text, (long long)i,
+                  r->pixels[i], h->palette_entries);
+    }
 out:
     return st;
 }
@@ -220,6 +223,22 @@ static unsigned sample(const PngReader *r, const PngHeader *h, int64_t index)
     return h->bytes == 2 ? (unsigned)p[0] << 8 | p[1] : p[0];
 }
 
+/* Channel c of pixel i; the palette's alpha is 255 where its table of transparency ends. */
+static unsigned colour(const PngReader *r, const PngHeader *h, int64_t i, int c)
+{
+    if (h->palette_entries == 0) {
+        return sample(r, h, i * h->channels + c);
+    }
+    png_colorp palette = NULL;
+    png_bytep alpha = NULL;
+    int entries = 0, alphas = 0;
+    const int index = r->pixels[i];
+    png_get_PLTE(r->png, r->info, &palette, &entries);
+    png_get_tRNS(r->png, r->info, &alpha, &alphas, NULL);
+    const png_color *found = &palette[index];
+    return c == 0 ? found->red : c == 1 ? found->green : c == 2 ? found->blue : index < alphas ? alpha[index] : 255;
+}
+
 static VslStatus to_volume(VslVolume *out, const PngReader *r, const PngHeader *h)
 {
     VslStatus st = VSL_OK;
@@ -228,7 +247,7 @@ static VslStatus to_volume(VslVolume *out, const PngReader *r, const PngHeader *
     VSL_TRY(vsl_volume_new(out, &grid, h->channels));
     for (int c = 0; c < h->channels; c++) {
         for (int64_t i = 0; i < count; i++) {
-            out->data[c * count + i] = (float)sample(r, h, i * h->channels + c);
+            out->data[c * count + i] = (float)colour(r, h, i, c);
         }
     }
 out:

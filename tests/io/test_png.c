@@ -216,20 +216,46 @@ TEST(a_cut_or_changed_picture_is_refused)
     }
 }
 
-/* Replaces bytes of the header and makes its checksum right again. */
-static void patch_header(unsigned char *bytes, size_t at, const unsigned char *with, size_t count)
+/* Puts the checksum of a chunk whose type and data are `count` bytes at p behind them. */
+static void put_checksum(unsigned char *p, size_t count)
 {
-    memcpy(bytes + at, with, count);
     uint32_t crc = 0xffffffff;
-    for (int i = 12; i < 29; i++) {
-        crc ^= bytes[i];
+    for (size_t i = 0; i < count; i++) {
+        crc ^= p[i];
         for (int k = 0; k < 8; k++) {
             crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
         }
     }
     crc = ~crc;
-    for (int i = 0; i < 4; i++) {
-        bytes[29 + i] = (unsigned char)(crc >> (24 - 8 * i));
+    for (size_t i = 0; i < 4; i++) {
+        p[count + i] = (unsigned char)(crc >> (24 - 8 * i));
+    }
+}
+
+/* Replaces bytes of the header and makes its checksum right again. */
+static void patch_header(unsigned char *bytes, size_t at, const unsigned char *with, size_t count)
+{
+    memcpy(bytes + at, with, count);
+    put_checksum(bytes + 12, 17);
+}
+
+TEST(a_colour_beyond_the_palette_is_refused)
+{
+    static unsigned char bytes[MOST];
+    VslVolume v = {0};
+    VslLabels l = {0};
+    make(scratch("in.png"), &forms[14]);
+    const size_t count = scratch_get(scratch("in.png"), bytes, sizeof bytes);
+    unsigned char *palette = memmem(bytes, count, "PLTE", 4);
+    CHECK(palette != NULL && palette[-1] == 33);
+    if (palette) { /* of its 11 colours, 3 stay */
+        const unsigned char *rest = palette + 4 + 33 + 4;
+        palette[-1] = 9;
+        put_checksum(palette, 4 + 9);
+        memmove(palette + 4 + 9 + 4, rest, (size_t)(bytes + count - rest));
+        scratch_put(scratch("bad.png"), bytes, count - 24);
+        CHECK_STATUS(vsl_image_read(&v, NULL, scratch("bad.png")), VSL_E_FORMAT);
+        CHECK_STATUS(vsl_image_read_labels(&l, NULL, scratch("bad.png")), VSL_E_FORMAT);
     }
 }
 
@@ -355,6 +381,7 @@ int main(void)
     RUN(a_picture_lies_as_itk_lays_it);
     RUN(pixels_survive_writing_and_reading);
     RUN(a_cut_or_changed_picture_is_refused);
+    RUN(a_colour_beyond_the_palette_is_refused);
     RUN(a_header_that_promises_too_much_is_refused_before_memory_is_taken);
     RUN(bytes_after_the_picture_are_ignored_with_a_warning);
     RUN(what_a_png_cannot_hold_is_refused_or_said);
