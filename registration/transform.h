@@ -4,7 +4,8 @@
  * A displacement u lives on its own grid, 3 channels, world mm, RAS+: phi(x) = x + u(x) for world points x, linear
  * between voxel centres, u = 0 outside the field. A chain maps fixed points to moving points: y = t[0](t[1](...(x)))
  * with the LAST element applied first to the point, like nested functions. (ANTs' `-t W -t A` is this
- * list reversed, {A, W}: there the first flag acts first on the point x of the fixed grid.) @test registration/test_transform.c
+ * list reversed, {A, W}: there the first flag acts first on the point x of the fixed grid.) @test
+ * registration/test_transform.c
  */
 #ifndef VSL_REGISTRATION_TRANSFORM_H
 #define VSL_REGISTRATION_TRANSFORM_H
