@@ -1,7 +1,9 @@
 /* CPU loops over particles: tracking through the velocities and its transpose.
  *
- * A sample needs the three components at eight corners, so the two velocities of a step are first interleaved as x, y,
- * z, 0: one 16-byte load a corner, and the three components are interpolated in one vector.
+ * Velocities are cubic between band nodes (point.h has the formula, reg_cubic_periodic). A sample needs the three
+ * components at 64 nodes, so the two velocities of a step are first interleaved as x, y, z, 0, in rows that are padded
+ * by their periodic continuation: four neighbours along i are then 16 floats in one piece, one vector, and a sample is
+ * 16 multiply-adds of such vectors.
  *
  * The transpose scatters into the band grid. Lattice planes go in groups of GROUP, whatever the number of threads; a
  * group adds into its own slab of band planes, as thick as its particles reach, and the slabs are added in group order.
@@ -15,6 +17,7 @@
 enum { GROUP = 8 };
 
 typedef float Vec4 __attribute__((vector_size(16)));
+typedef float Vec16 __attribute__((vector_size(64), aligned(16))); /* four Vec4 of one row */
 
 typedef struct Track {
     RegSize band;
@@ -71,17 +74,31 @@ VslStatus reg_cpu_particles_start(VslField *y, const VslAffine *to_band)
     return VSL_OK;
 }
 
-/* item = band plane of the two velocities, one after the other */
-static void interleave_plane(void *ctx, int64_t item, int worker)
+/* Padded rows hold nodes -1 .. nx + 1 of the periodic row. */
+enum { PAD = 3 };
+
+VSL_HD int32_t padded_row(RegSize band)
+{
+    return band.nx + PAD;
+}
+
+/* item = row of the two velocities, one after the other */
+static void interleave_row(void *ctx, int64_t item, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const int which = item >= t->band.nz;
-    const int64_t plane = (int64_t)t->band.nx * t->band.ny, begin = (item - which * t->band.nz) * plane;
-    const float *x = t->velocity[which] + begin, *y = x + t->band_count, *z = y + t->band_count;
-    Vec4 *out = (which ? t->mid : t->first) + begin;
-    for (int64_t i = 0; i < plane; i++) {
-        out[i] = (Vec4){x[i], y[i], z[i], 0};
+    const int64_t rows = (int64_t)t->band.ny * t->band.nz;
+    const int which = item >= rows;
+    const int32_t nx = t->band.nx;
+    const int64_t row = item - which * rows;
+    const float *x = t->velocity[which] + row * nx, *y = x + t->band_count, *z = y + t->band_count;
+    Vec4 *out = (which ? t->mid : t->first) + row * padded_row(t->band);
+    for (int32_t i = 0; i < nx; i++) {
+        out[i + 1] = (Vec4){x[i], y[i], z[i], 0};
+    }
+    out[0] = out[nx];
+    for (int32_t i = nx; i < nx + PAD - 1; i++) {
+        out[i + 1] = out[i - nx + 1];
     }
 }
 
@@ -91,51 +108,94 @@ static VslStatus set_step(Track *t, VslBackend *be, const VslField *v_first, con
 {
     VslStatus st = VSL_OK;
     float *scratch = NULL;
+    const int64_t rows = (int64_t)t->band.ny * t->band.nz, padded = (rows * padded_row(t->band) + 3) / 4 * 4;
     t->half = (Vec4){(float)(0.5 * dt / h[0]), (float)(0.5 * dt / h[1]), (float)(0.5 * dt / h[2]), 0};
     t->full = (Vec4){(float)(dt / h[0]), (float)(dt / h[1]), (float)(dt / h[2]), 0};
     t->velocity[0] = v_first->data;
     t->velocity[1] = v_mid->data;
-    VSL_TRY(vsl_backend_scratch(&scratch, be, 8 * t->band_count + extra));
+    VSL_TRY(vsl_backend_scratch(&scratch, be, 8 * padded + extra));
     t->first = (Vec4 *)(void *)scratch;
-    t->mid = t->first + t->band_count;
-    *rest = scratch + 8 * t->band_count;
-    vsl_parallel_for(2 * t->band.nz, vsl_backend_threads(be), interleave_plane, t);
+    t->mid = t->first + padded;
+    *rest = scratch + 8 * padded;
+    vsl_parallel_for(2 * rows, vsl_backend_threads(be), interleave_row, t);
 out:
     return st;
 }
 
-VSL_HD Vec4 lerp4(Vec4 a, Vec4 b, float t)
+/* The 16 row pieces of a point, and the weights. */
+typedef struct Cell {
+    int32_t row[16]; /* offset of each piece, k outer, j inner */
+    float w[16];     /* wz wy */
+    float dy[16], dz[16];
+    Vec16 wx, dx; /* weight of each of the four nodes, three components wide */
+} Cell;
+
+VSL_HD Vec16 spread(const float w[4])
 {
-    return a + t * (b - a);
+    return (Vec16){w[0], w[0], w[0], 0, w[1], w[1], w[1], 0, w[2], w[2], w[2], 0, w[3], w[3], w[3], 0};
 }
 
-VSL_HD Vec4 sample4(const Vec4 *f, RegCell c)
+VSL_HD void axis_weights(float w[4], float d[4], int32_t *node, float x)
 {
-    const Vec4 *low = f + c.z0, *high = f + c.z1;
-    const Vec4 a = lerp4(low[c.y0 + c.x0], low[c.y0 + c.x1], c.fx), b = lerp4(low[c.y1 + c.x0], low[c.y1 + c.x1], c.fx);
-    const Vec4 d = lerp4(high[c.y0 + c.x0], high[c.y0 + c.x1], c.fx),
-               e = lerp4(high[c.y1 + c.x0], high[c.y1 + c.x1], c.fx);
-    return lerp4(lerp4(a, b, c.fy), lerp4(d, e, c.fy), c.fz);
+    *node = reg_floor_index(x);
+    reg_cubic_weights(w, x - (float)*node);
+    reg_cubic_slopes(d, x - (float)*node);
 }
 
-/* Three components and their derivatives along x, y, z: reg_sample_slope for a vector. */
+VSL_HD Cell cell_at(RegSize band, RegVec3 p)
+{
+    Cell c;
+    float wx[4], wy[4], wz[4], dx[4], dy[4], dz[4];
+    int32_t i, j, k, y[4], z[4];
+    axis_weights(wx, dx, &i, p.x);
+    axis_weights(wy, dy, &j, p.y);
+    axis_weights(wz, dz, &k, p.z);
+    const int32_t row = padded_row(band), x = reg_wrap_index(i, band.nx); /* padded index of node i - 1 */
+    for (int q = 0; q < 4; q++) {
+        y[q] = reg_wrap_index(j - 1 + q, band.ny) * row + x;
+        z[q] = reg_wrap_index(k - 1 + q, band.nz) * row * band.ny;
+    }
+    for (int q = 0; q < 16; q++) {
+        c.row[q] = z[q / 4] + y[q % 4];
+        c.w[q] = wz[q / 4] * wy[q % 4];
+        c.dy[q] = wz[q / 4] * dy[q % 4];
+        c.dz[q] = dz[q / 4] * wy[q % 4];
+    }
+    c.wx = spread(wx);
+    c.dx = spread(dx);
+    return c;
+}
+
+/* Sum of the four nodes' parts: three components. */
+VSL_HD Vec4 fold(Vec16 v)
+{
+    return (Vec4){v[0] + v[4] + v[8] + v[12], v[1] + v[5] + v[9] + v[13], v[2] + v[6] + v[10] + v[14], 0};
+}
+
+VSL_HD Vec4 sample4(const Vec4 *f, const Cell *c)
+{
+    Vec16 sum = {0};
+    for (int q = 0; q < 16; q++) {
+        sum += c->w[q] * *(const Vec16 *)(const void *)(f + c->row[q]);
+    }
+    return fold(c->wx * sum);
+}
+
+/* Three components and their derivatives along x, y, z. */
 typedef struct Slope4 {
     Vec4 value, dx, dy, dz;
 } Slope4;
 
-VSL_HD Slope4 slope4(const Vec4 *f, RegCell c)
+VSL_HD Slope4 slope4(const Vec4 *f, const Cell *c)
 {
-    const Vec4 *low = f + c.z0, *high = f + c.z1;
-    const Vec4 f000 = low[c.y0 + c.x0], f010 = low[c.y1 + c.x0], f001 = high[c.y0 + c.x0], f011 = high[c.y1 + c.x0];
-    const Vec4 d00 = low[c.y0 + c.x1] - f000, d10 = low[c.y1 + c.x1] - f010, d01 = high[c.y0 + c.x1] - f001,
-               d11 = high[c.y1 + c.x1] - f011;
-    const Vec4 a = f000 + c.fx * d00, b = f010 + c.fx * d10, d = f001 + c.fx * d01, e = f011 + c.fx * d11;
-    const Vec4 below = lerp4(a, b, c.fy), above = lerp4(d, e, c.fy);
-    Slope4 s;
-    s.dz = above - below;
-    s.value = below + c.fz * s.dz;
-    s.dy = lerp4(b - a, e - d, c.fz);
-    s.dx = lerp4(lerp4(d00, d10, c.fy), lerp4(d01, d11, c.fy), c.fz);
+    Vec16 sum = {0}, sum_y = {0}, sum_z = {0};
+    for (int q = 0; q < 16; q++) {
+        const Vec16 v = *(const Vec16 *)(const void *)(f + c->row[q]);
+        sum += c->w[q] * v;
+        sum_y += c->dy[q] * v;
+        sum_z += c->dz[q] * v;
+    }
+    const Slope4 s = {fold(c->wx * sum), fold(c->dx * sum), fold(c->wx * sum_y), fold(c->wx * sum_z)};
     return s;
 }
 
@@ -156,8 +216,10 @@ static void step_row(void *ctx, int64_t item, int worker)
     const Vec4 *first = t->first, *mid = t->mid, half = t->half, full = t->full;
     for (int64_t i = 0; i < t->row; i++) {
         const Vec4 at = {y[i], y[i + n], y[i + 2 * n], 0};
-        const Vec4 m = at + half * sample4(first, reg_cell_periodic(band, as_point(at)));
-        const Vec4 next = at + full * sample4(mid, reg_cell_periodic(band, as_point(m)));
+        const Cell at_y = cell_at(band, as_point(at));
+        const Vec4 m = at + half * sample4(first, &at_y);
+        const Cell at_m = cell_at(band, as_point(m));
+        const Vec4 next = at + full * sample4(mid, &at_m);
         out[i] = next[0];
         out[i + n] = next[1];
         out[i + 2 * n] = next[2];
@@ -204,25 +266,22 @@ static void reach_group(void *ctx, int64_t item, int worker)
         low = z[i] < low ? z[i] : low;
         high = z[i] > high ? z[i] : high;
     }
-    t->low[item] = reg_floor_index(low - t->reach);
-    t->high[item] = reg_floor_index(high + t->reach) + 1;
+    t->low[item] = reg_floor_index(low - t->reach) - 1;
+    t->high[item] = reg_floor_index(high + t->reach) + 2;
 }
 
-/* Adds w e into the eight corners of a cell. */
-VSL_HD void scatter4(Vec4 *f, RegCell c, Vec4 e)
+/* Adds the weighted e into the 64 nodes of a cell. */
+VSL_HD void scatter4(Vec4 *f, const Cell *c, Vec4 e)
 {
-    Vec4 *low = f + c.z0, *high = f + c.z1;
-    const Vec4 up = c.fz * e, down = e - up;
-    const Vec4 d1 = c.fy * down, d0 = down - d1, u1 = c.fy * up, u0 = up - u1;
-    const Vec4 d11 = c.fx * d1, d01 = c.fx * d0, u11 = c.fx * u1, u01 = c.fx * u0;
-    low[c.y0 + c.x0] += d0 - d01;
-    low[c.y0 + c.x1] += d01;
-    low[c.y1 + c.x0] += d1 - d11;
-    low[c.y1 + c.x1] += d11;
-    high[c.y0 + c.x0] += u0 - u01;
-    high[c.y0 + c.x1] += u01;
-    high[c.y1 + c.x0] += u1 - u11;
-    high[c.y1 + c.x1] += u11;
+    const float lanes[4][4] = {
+        {e[0], e[1], e[2], 0}, {e[0], e[1], e[2], 0}, {e[0], e[1], e[2], 0}, {e[0], e[1], e[2], 0}};
+    Vec16 v;
+    memcpy(&v, lanes, sizeof v);
+    v *= c->wx;
+    for (int q = 0; q < 16; q++) {
+        Vec16 *to = (Vec16 *)(void *)(f + c->row[q]);
+        *to += c->w[q] * v;
+    }
 }
 
 /* Cotangent of a sample position: sum_c e_c grad v_c. */
@@ -233,10 +292,14 @@ VSL_HD Vec4 position_cotangent(Slope4 s, Vec4 e)
 }
 
 /* The same cell inside a group's slab, whose plane 0 is band plane `low`; clamped, should a NaN have come this far. */
-VSL_HD RegCell cell_in_slab(RegCell c, float z, int32_t low, int32_t planes, int32_t slab_plane)
+VSL_HD Cell cell_in_slab(Cell c, RegSize band, RegVec3 p, int32_t low, int32_t planes)
 {
-    c.z0 = reg_clamp_index(reg_floor_index(z) - low, planes - 1) * slab_plane;
-    c.z1 = c.z0 + slab_plane;
+    const int32_t row = padded_row(band), k = reg_floor_index(p.z) - low, j = reg_floor_index(p.y);
+    const int32_t x = reg_wrap_index(reg_floor_index(p.x), band.nx);
+    for (int q = 0; q < 16; q++) {
+        c.row[q] =
+            reg_clamp_index(k - 1 + q / 4, planes) * row * band.ny + reg_wrap_index(j - 1 + q % 4, band.ny) * row + x;
+    }
     return c;
 }
 
@@ -246,7 +309,7 @@ static void scatter_group(void *ctx, int64_t item, int worker)
     (void)worker;
     const int64_t n = t->count, plane = t->row * t->rows_per_plane;
     const int64_t begin = item * GROUP * plane, last = begin + GROUP * plane, end = last < n ? last : n;
-    const int32_t low = t->low[item], slab_plane = t->band.nx * t->band.ny, planes = t->high[item] - low + 1;
+    const int32_t low = t->low[item], slab_plane = padded_row(t->band) * t->band.ny, planes = t->high[item] - low + 1;
     const int64_t slab = (int64_t)planes * slab_plane;
     Vec4 *to_first = t->slabs + t->start[item], *to_mid = to_first + slab;
     const RegSize band = t->band;
@@ -255,19 +318,42 @@ static void scatter_group(void *ctx, int64_t item, int worker)
     for (int64_t i = begin; i < end; i++) {
         const Vec4 y = {t->y[i], t->y[i + n], t->y[i + 2 * n], 0};
         const Vec4 eta = {t->eta[i], t->eta[i + n], t->eta[i + 2 * n], 0};
-        const RegCell at_y = reg_cell_periodic(band, as_point(y));
-        const Slope4 first = slope4(t->first, at_y);
+        const Cell at_y = cell_at(band, as_point(y));
+        const Slope4 first = slope4(t->first, &at_y);
         const Vec4 m = y + half * first.value;
-        const RegCell at_m = reg_cell_periodic(band, as_point(m));
+        const Cell at_m = cell_at(band, as_point(m));
+        const Cell in_y = cell_in_slab(at_y, band, as_point(y), low, planes);
+        const Cell in_m = cell_in_slab(at_m, band, as_point(m), low, planes);
         const Vec4 e_mid = full * eta;
-        scatter4(to_mid, cell_in_slab(at_m, m[2], low, planes, slab_plane), e_mid);
-        const Vec4 eta_m = position_cotangent(slope4(t->mid, at_m), e_mid);
+        scatter4(to_mid, &in_m, e_mid);
+        const Vec4 eta_m = position_cotangent(slope4(t->mid, &at_m), e_mid);
         const Vec4 e_first = half * eta_m;
-        scatter4(to_first, cell_in_slab(at_y, y[2], low, planes, slab_plane), e_first);
+        scatter4(to_first, &in_y, e_first);
         const Vec4 eta_y = eta + eta_m + position_cotangent(first, e_first);
         t->eta[i] = eta_y[0];
         t->eta[i + n] = eta_y[1];
         t->eta[i + 2 * n] = eta_y[2];
+    }
+}
+
+/* Adds one slab plane to a band plane; what was scattered into the padding belongs to the row's other end. */
+static void add_unpadded(const Track *t, float *to, const Vec4 *from)
+{
+    const int32_t nx = t->band.nx;
+    float *x = to, *y = x + t->band_count, *z = y + t->band_count;
+    for (int32_t j = 0; j < t->band.ny; j++, x += nx, y += nx, z += nx, from += padded_row(t->band)) {
+        for (int32_t i = 0; i < nx; i++) {
+            x[i] += from[i + 1][0];
+            y[i] += from[i + 1][1];
+            z[i] += from[i + 1][2];
+        }
+        const int32_t pads[PAD] = {0, nx + 1, nx + 2};
+        for (int q = 0; q < PAD; q++) {
+            const int32_t i = (pads[q] - 1 + nx) % nx;
+            x[i] += from[pads[q]][0];
+            y[i] += from[pads[q]][1];
+            z[i] += from[pads[q]][2];
+        }
     }
 }
 
@@ -276,7 +362,7 @@ static void gather_plane(void *ctx, int64_t item, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const int64_t groups = (t->planes + GROUP - 1) / GROUP, slab_plane = (int64_t)t->band.nx * t->band.ny;
+    const int64_t groups = (t->planes + GROUP - 1) / GROUP, slab_plane = (int64_t)padded_row(t->band) * t->band.ny;
     for (int64_t g = 0; g < groups; g++) {
         const int64_t planes = t->high[g] - t->low[g] + 1;
         for (int64_t q = 0; q < planes; q++) {
@@ -285,13 +371,7 @@ static void gather_plane(void *ctx, int64_t item, int worker)
             }
             for (int which = 0; which < 2; which++) {
                 const Vec4 *from = t->slabs + t->start[g] + (which * planes + q) * slab_plane;
-                float *restrict x = t->cot[which] + item * slab_plane, *restrict y = x + t->band_count,
-                                *restrict z = y + t->band_count;
-                for (int64_t i = 0; i < slab_plane; i++) {
-                    x[i] += from[i][0];
-                    y[i] += from[i][1];
-                    z[i] += from[i][2];
-                }
+                add_unpadded(t, t->cot[which] + item * t->band.nx * t->band.ny, from);
             }
         }
     }
@@ -326,7 +406,7 @@ VslStatus reg_cpu_particles_adjoint(VslField *eta, VslField *cot_first, VslField
         VSL_CHECK(planes > 0 && planes <= 3 * (int64_t)t.band.nz, VSL_E_NUMERIC,
                   "particles left the velocity's domain; the deformation has diverged");
         t.start[g] = values;
-        values += 2 * planes * t.band.nx * t.band.ny;
+        values += 2 * planes * padded_row(t.band) * t.band.ny;
     }
     VSL_TRY(set_step(&t, y->be, v_first, v_mid, dt, h, 4 * values, &rest));
     t.slabs = (Vec4 *)(void *)rest;

@@ -191,4 +191,71 @@ VSL_HD void reg_cubic_weights(float w[4], float t)
     w[3] = 0.5f * t3 - 0.5f * t2;
 }
 
+/* Derivatives of those weights in t. */
+VSL_HD void reg_cubic_slopes(float d[4], float t)
+{
+    d[0] = (-1.5f * t + 2.0f) * t - 0.5f;
+    d[1] = (4.5f * t - 5.0f) * t;
+    d[2] = (-4.5f * t + 4.0f) * t + 0.5f;
+    d[3] = (1.5f * t - 1.0f) * t;
+}
+
+/* The 4 x 4 x 4 nodes of a periodic grid around a point, with weights and their derivatives: velocities are cubic
+ * between band nodes, because linear interpolation would take away a third of what lies near the end of the band. */
+typedef struct RegCubic {
+    int32_t x[4], y[4], z[4]; /* y and z already times their strides */
+    float wx[4], wy[4], wz[4], dx[4], dy[4], dz[4];
+} RegCubic;
+
+VSL_HD RegCubic reg_cubic_periodic(RegSize n, RegVec3 p)
+{
+    RegCubic c;
+    const int32_t i = reg_floor_index(p.x), j = reg_floor_index(p.y), k = reg_floor_index(p.z);
+    reg_cubic_weights(c.wx, p.x - (float)i);
+    reg_cubic_weights(c.wy, p.y - (float)j);
+    reg_cubic_weights(c.wz, p.z - (float)k);
+    reg_cubic_slopes(c.dx, p.x - (float)i);
+    reg_cubic_slopes(c.dy, p.y - (float)j);
+    reg_cubic_slopes(c.dz, p.z - (float)k);
+    for (int q = 0; q < 4; q++) {
+        c.x[q] = reg_wrap_index(i - 1 + q, n.nx);
+        c.y[q] = reg_wrap_index(j - 1 + q, n.ny) * n.nx;
+        c.z[q] = reg_wrap_index(k - 1 + q, n.nz) * n.nx * n.ny;
+    }
+    return c;
+}
+
+VSL_HD float reg_cubic_sample(const float *f, const RegCubic *c)
+{
+    float sum = 0;
+    for (int k = 0; k < 4; k++) {
+        for (int j = 0; j < 4; j++) {
+            const float *row = f + c->z[k] + c->y[j];
+            sum +=
+                c->wz[k] * c->wy[j] *
+                (c->wx[0] * row[c->x[0]] + c->wx[1] * row[c->x[1]] + c->wx[2] * row[c->x[2]] + c->wx[3] * row[c->x[3]]);
+        }
+    }
+    return sum;
+}
+
+VSL_HD RegSlope reg_cubic_sample_slope(const float *f, const RegCubic *c)
+{
+    RegSlope s = {0, 0, 0, 0};
+    for (int k = 0; k < 4; k++) {
+        for (int j = 0; j < 4; j++) {
+            const float *row = f + c->z[k] + c->y[j];
+            const float v =
+                c->wx[0] * row[c->x[0]] + c->wx[1] * row[c->x[1]] + c->wx[2] * row[c->x[2]] + c->wx[3] * row[c->x[3]];
+            const float d =
+                c->dx[0] * row[c->x[0]] + c->dx[1] * row[c->x[1]] + c->dx[2] * row[c->x[2]] + c->dx[3] * row[c->x[3]];
+            s.value += c->wz[k] * c->wy[j] * v;
+            s.dx += c->wz[k] * c->wy[j] * d;
+            s.dy += c->wz[k] * c->dy[j] * v;
+            s.dz += c->dz[k] * c->wy[j] * v;
+        }
+    }
+    return s;
+}
+
 #endif
