@@ -97,42 +97,43 @@ out:
     return st;
 }
 
-static VslStatus smooth_axis(VslVolume *v, int axis, double sigma_vox, double truncate, int threads)
-{
-    VslStatus st = VSL_OK;
-    const int64_t *n = v->grid.n, plane = vsl_grid_voxels(&v->grid);
-    Smoothing s = {.n = {n[0], n[1], n[2]}, .axis = axis};
-    float *block = NULL;
-    const int64_t items = axis == 0 ? n[1] * n[2] : axis == 1 ? n[2] : n[1];
-    VSL_TRY(make_taps(&s, sigma_vox, truncate));
-    const int64_t length = axis == 0 ? n[0] + 2 * (int64_t)s.radius : n[0] * n[axis];
-    VSL_TRY(VSL_NEW(&s.scratch, threads, "smoothing rows"));
-    VSL_TRY(VSL_NEW(&block, threads * length, "smoothing rows"));
-    for (int t = 0; t < threads; t++) {
-        s.scratch[t] = block + t * length;
-    }
-    for (int c = 0; c < v->channels; c++) {
-        s.data = v->data + c * plane;
-        vsl_parallel_for(items, threads, smooth_item, &s);
-    }
-out:
-    vsl_free(block);
-    vsl_free(s.scratch);
-    vsl_free(s.taps);
-    return st;
-}
-
 VslStatus reg_smooth_voxels(VslVolume *v, const double sigma_vox[3], double truncate, int threads)
 {
     VslStatus st = VSL_OK;
+    const int64_t *n = v->grid.n, plane = vsl_grid_voxels(&v->grid);
+    Smoothing axes[3] = {{.axis = 0}, {.axis = 1}, {.axis = 2}};
+    float **scratch = NULL, *block = NULL;
+    int64_t longest = 0;
     threads = vsl_threads_resolve(threads);
-    for (int axis = 0; axis < 3; axis++) {
+    for (int d = 0; d < 3; d++) { /* all memory first: a failure leaves v as it was */
+        Smoothing *s = &axes[d];
+        memcpy(s->n, n, sizeof s->n);
         /* Below a tenth of a voxel the neighbours' weight is under float's resolution. */
-        if (v->grid.n[axis] > 1 && sigma_vox[axis] > 0.1) {
-            VSL_TRY(smooth_axis(v, axis, sigma_vox[axis], truncate, threads));
+        if (n[d] > 1 && sigma_vox[d] > 0.1) {
+            VSL_TRY(make_taps(s, sigma_vox[d], truncate));
+            const int64_t length = d == 0 ? n[0] + 2 * (int64_t)s->radius : n[0] * n[d];
+            longest = length > longest ? length : longest;
+        }
+    }
+    VSL_TRY(VSL_NEW(&scratch, threads, "smoothing rows"));
+    VSL_TRY(VSL_NEW(&block, threads * longest + 1, "smoothing rows"));
+    for (int t = 0; t < threads; t++) {
+        scratch[t] = block + t * longest;
+    }
+    for (int d = 0; d < 3; d++) {
+        Smoothing *s = &axes[d];
+        s->scratch = scratch;
+        for (int c = 0; c < v->channels && s->taps; c++) {
+            s->data = v->data + c * plane;
+            vsl_parallel_for(d == 0 ? n[1] * n[2] : d == 1 ? n[2] : n[1], threads, smooth_item, s);
         }
     }
 out:
+    for (int d = 0; d < 3; d++) {
+        vsl_free(axes[d].taps);
+    }
+    vsl_free(scratch);
+    vsl_free(block);
     return st;
 }
 

@@ -15,17 +15,21 @@ enum { BLOBS = 40 };
  */
 static double anatomy(const double x[3])
 {
+    static double blob[BLOBS][5]; /* centre, width, height */
+    for (uint64_t b = 0; b < BLOBS && blob[BLOBS - 1][3] == 0; b++) {
+        for (uint64_t d = 0; d < 3; d++) {
+            blob[b][d] = (vsl_random_uniform(11, d, b) - 0.5) * (d == 1 ? 90 : 70);
+        }
+        blob[b][3] = 5 + 7 * vsl_random_uniform(11, 5, b);
+        blob[b][4] = vsl_random_uniform(11, 6, b) - 0.4;
+    }
     const double c[3] = {x[0] - 3, x[1] - 6, x[2] - 9};
     const double r = sqrt(c[0] * c[0] / 2500 + c[1] * c[1] / 3600 + c[2] * c[2] / 2000);
     double f = 1 / (1 + exp((r - 1) * 14));
-    for (uint64_t b = 0; b < BLOBS; b++) {
-        double d2 = 0;
-        for (uint64_t d = 0; d < 3; d++) {
-            const double at = (vsl_random_uniform(11, d, b) - 0.5) * (d == 1 ? 90 : 70);
-            d2 += (c[d] - at) * (c[d] - at);
-        }
-        const double s = 5 + 7 * vsl_random_uniform(11, 5, b), height = vsl_random_uniform(11, 6, b) - 0.4;
-        f += height * exp(-0.5 * d2 / (s * s));
+    for (int b = 0; b < BLOBS; b++) {
+        const double *o = blob[b], s2 = o[3] * o[3];
+        const double d2 = pow(c[0] - o[0], 2) + pow(c[1] - o[1], 2) + pow(c[2] - o[2], 2);
+        f += d2 < 36 * s2 ? o[4] * exp(-0.5 * d2 / s2) : 0;
     }
     return f;
 }
@@ -154,9 +158,9 @@ TEST(the_derivative_of_a_level_is_that_of_its_energy)
 
 TEST(a_known_map_comes_back_in_every_metric)
 {
-    /* Largest error in mm at voxels of 3.2 to 4 mm. SSD sees that percentiles of two fields of view scale intensities a
-     * little differently; MI prefers a warped head that is 1 % too large, for that fills its histogram better. */
-    const double tolerance[4][3] = {{0}, {0, 0.25, 0.25}, {0, 0.15, 0.15}, {0, 0.15, 1.5}};
+    /* Largest error in mm at voxels of 3.2 to 4 mm. LNCC is within 1e-5 of its best there, which is where a level
+     * stops; MI prefers a warped head that is 1 % too large, for that fills its histogram better. */
+    const double tolerance[4][3] = {{0}, {0, 0.1, 0.1}, {0, 0.25, 0.25}, {0, 0.25, 1.5}};
     VslBackend *be = NULL;
     const VslGrid fg = fixed_grid();
     const VslAffine identity = vsl_affine_identity(), rigid = known(0.25, 0, 12), affine = known(0.2, 0.08, -9);
