@@ -56,10 +56,11 @@ typedef struct RegKernels {
     /* Local correlation, see similarity.c. fixed: window mean of I, variance + eps, 1/window weight; 3 planes. */
     VslStatus (*lncc_prepare)(VslField *fixed, const VslField *image, const VslField *weight, const int radius[3],
                               double eps);
-    /* scratch: 3 planes. *energy = sum of weight e, no factor; grad (may be NULL) = scale times its derivative. */
+    /* scratch: 3 planes. *energy = sum of weight e, no factor; grad (may be NULL) = scale times its derivative,
+     * added to what grad held when `add` is not 0. */
     VslStatus (*lncc)(double *energy, VslField *grad, const VslField *image, const VslField *warped,
                       const VslField *weight, const VslField *fixed, VslField *scratch, const int radius[3], double eps,
-                      double scale);
+                      double scale, int add);
     /* *energy = sum 1/2 w (J - I)^2; grad = scale w (J - I) (if grad). */
     VslStatus (*ssd)(double *energy, VslField *grad, const VslField *image, const VslField *warped,
                      const VslField *weight, double scale);

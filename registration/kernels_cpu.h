@@ -30,7 +30,7 @@ VslStatus reg_cpu_lncc_prepare(VslField *fixed, const VslField *image, const Vsl
                                double eps);
 VslStatus reg_cpu_lncc(double *energy, VslField *grad, const VslField *image, const VslField *warped,
                        const VslField *weight, const VslField *fixed, VslField *scratch, const int radius[3],
-                       double eps, double scale);
+                       double eps, double scale, int add);
 VslStatus reg_cpu_ssd(double *energy, VslField *grad, const VslField *image, const VslField *warped,
                       const VslField *weight, double scale);
 VslStatus reg_cpu_fill(VslField *out, float value);

@@ -21,6 +21,7 @@ typedef struct Lncc {
     int64_t buffer;
     double *energy; /* per row j */
     float eps, scale;
+    int add;
 } Lncc;
 
 /* s[i] becomes the sum of s[i], s[i + step], .. (width terms); valid for i < count - (width - 1) step. work: count. */
@@ -210,8 +211,11 @@ static void backward_plane(void *ctx, int64_t item, int worker)
         const float *restrict q1 = padded + j * row, *restrict q2 = q1 + size, *restrict q3 = q2 + size;
         const float *restrict x = s->image + at, *restrict y = s->warped + at, *restrict w = s->weight + at;
         float *restrict g = s->grad + at;
+        if (!s->add) {
+            memset(g, 0, (size_t)s->n[0] * sizeof *g);
+        }
         for (int64_t i = 0; i < s->n[0]; i++) {
-            g[i] = s->scale * w[i] * (y[i] * q2[i] - x[i] * q1[i] + q3[i]);
+            g[i] = g[i] + s->scale * w[i] * (y[i] * q2[i] - x[i] * q1[i] + q3[i]);
         }
     }
 }
@@ -256,7 +260,7 @@ out:
 
 VslStatus reg_cpu_lncc(double *energy, VslField *grad, const VslField *image, const VslField *warped,
                        const VslField *weight, const VslField *fixed, VslField *scratch, const int radius[3],
-                       double eps, double scale)
+                       double eps, double scale, int add)
 {
     VslStatus st = VSL_OK;
     Lncc s;
@@ -267,6 +271,7 @@ VslStatus reg_cpu_lncc(double *energy, VslField *grad, const VslField *image, co
     s.fixed = fixed->data;
     s.grad = grad ? grad->data : NULL;
     s.scale = (float)scale;
+    s.add = add;
     vsl_parallel_for(s.n[2], threads, forward_plane, &s);
     *energy = vsl_parallel_sum(s.n[1], threads, correlation_row, &s, s.energy);
     if (grad) {

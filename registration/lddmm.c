@@ -15,12 +15,15 @@
 const VslOption vsl_lddmm_option_table[] = {
     {"metric", VSL_OPT_CHOICE, AT(similarity), VSL_SIMILARITY_LNCC, 0, 0, "", "what the deformation makes alike",
      "ssd,lncc,mi"},
-    {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 20, 0.01, 1e6, "mm^2",
-     "width of the velocity kernel: L = (1 - alpha Laplacian)^2", NULL},
+    {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 40, 0.01, 1e6, "mm^2",
+     "width of the velocity kernel: L = (1 - alpha Laplacian)^power", NULL},
+    {"power", VSL_OPT_DOUBLE, AT(power), 1.5, 1, 4, "", "smoothness of the velocity kernel", NULL},
     {"weight", VSL_OPT_DOUBLE, AT(weight), 400, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
      NULL},
-    {"window", VSL_OPT_INT, AT(window), 4, 1, 64, "voxels", "half-width of the LNCC window, in voxels of each level",
-     NULL},
+    {"window", VSL_OPT_INT, AT(window), 6, 1, 64, "voxels",
+     "half-width of the large LNCC window, in voxels of each level", NULL},
+    {"small-window", VSL_OPT_INT, AT(small_window), 2, 1, 64, "voxels",
+     "half-width of the small LNCC window; the two energies are averaged", NULL},
     {"band-mm", VSL_OPT_DOUBLE, AT(band_mm), 4, 0.1, 1000, "mm", "finest spacing of the velocity's grid", NULL},
     {"levels", VSL_OPT_INT, AT(levels), 3, 1, 8, "", "levels of the image pyramid", NULL},
     {"finest-mm", VSL_OPT_DOUBLE, AT(finest_mm), 0.1, 0.01, 1000, "mm", "finest image spacing used", NULL},
@@ -195,8 +198,12 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     VslVolume mask = {0};
     VslBackend *be = x->be;
     const VslLddmmOptions *opt = run->opt;
-    RegSimilarityOptions sim = {
-        .kind = opt->similarity, .radius_vox = {opt->window, opt->window, opt->window}, .eps = 1e-4, .bins = 32};
+    RegSimilarityOptions sim = {.kind = opt->similarity,
+                                .windows = 2,
+                                .radius_vox = {{opt->window, opt->window, opt->window},
+                                               {opt->small_window, opt->small_window, opt->small_window}},
+                                .eps = 1e-4,
+                                .bins = 32};
     Level ctx = {run, &next};
     VSL_TRY(coarsen_all(&level, images, spacing, vsl_backend_threads(be)));
     vsl_grid_spacing(sim.spacing_mm, &level.fixed.grid);
@@ -289,7 +296,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     }
     VSL_CHECK(isfinite(finest), VSL_E_ARG, "the fixed image is a single voxel");
     finest = fmax(finest, opt.finest_mm);
-    const VslKernel kernel = {.scales = 1, .alpha_mm2 = {opt.alpha_mm2}, .weight = {1}, .gamma = 1, .power = 2};
+    const VslKernel kernel = {.scales = 1, .alpha_mm2 = {opt.alpha_mm2}, .weight = {1}, .gamma = 1, .power = opt.power};
     const VslGrid finest_band = band_over(&fixed->grid, opt.band_mm, opt.alpha_mm2);
     for (int l = 0; l < opt.levels; l++) {
         const int its = l + 1 < opt.levels ? opt.iterations : opt.fine_iterations;

@@ -26,8 +26,9 @@ typedef enum VslPreset { VSL_PRESET_FAST = 1, VSL_PRESET_DEFAULT, VSL_PRESET_ACC
 typedef struct VslLddmmOptions { /* {0} = all defaults, see the table */
     VslSimilarity similarity;
     double alpha_mm2;
+    double power;
     double weight;
-    int window;
+    int window, small_window;
     double band_mm;
     int levels;
     double finest_mm;

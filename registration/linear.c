@@ -373,7 +373,7 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
                    .least_share = 0.1,
                    .kind = VSL_LINEAR_RIGID};
     RegSimilarityOptions opt = {
-        .kind = metric, .radius_vox = {2, 2, 2}, .eps = 1e-8, .bins = 32, .warped_range = {0, 1}};
+        .kind = metric, .radius_vox = {{2, 2, 2}}, .eps = 1e-8, .bins = 32, .warped_range = {0, 1}};
     l.base = vsl_affine_identity();
     l.in_plane = n[2] == 1 || moving->grid.n[2] == 1;
     vsl_grid_spacing(opt.spacing_mm, &fixed->grid);

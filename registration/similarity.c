@@ -15,7 +15,7 @@ struct RegSimilarity {
     VslField fixed;   /* view */
     VslField mask;    /* own: the fixed mask, or ones */
     VslField weight;  /* own: mask times the warped moving mask, made on first use */
-    VslField windows; /* LNCC: 3 planes per channel, see RegKernels.lncc_prepare */
+    VslField windows; /* LNCC: 3 planes per channel and window size, see RegKernels.lncc_prepare */
     VslField scratch; /* LNCC: 3 planes */
     RegMi *mi[MAX_CHANNELS];
     double voxel_mm3;
@@ -29,14 +29,40 @@ static VslField plane(const VslField *f, int first, int channels)
     return view;
 }
 
+/* The statistics of the fixed image for channel c and window size q. */
+static VslField windows_of(const RegSimilarity *s, int c, int q)
+{
+    return plane(&s->windows, 3 * (c * s->opt.windows + q), 3);
+}
+
 static VslStatus prepare_windows(RegSimilarity *s, const VslField *weight)
 {
     VslStatus st = VSL_OK;
     for (int c = 0; c < s->fixed.channels; c++) {
-        VslField windows = plane(&s->windows, 3 * c, 3);
-        const VslField image = plane(&s->fixed, c, 1);
-        VSL_TRY(s->op->lncc_prepare(&windows, &image, weight, s->opt.radius_vox, s->opt.eps));
+        for (int q = 0; q < s->opt.windows; q++) {
+            VslField windows = windows_of(s, c, q);
+            const VslField image = plane(&s->fixed, c, 1);
+            VSL_TRY(s->op->lncc_prepare(&windows, &image, weight, s->opt.radius_vox[q], s->opt.eps));
+        }
     }
+out:
+    return st;
+}
+
+/* Mean over the window sizes of one channel, not yet times scale in *energy; grad = scale times its derivative. */
+static VslStatus eval_lncc(RegSimilarity *s, double *energy, VslField *grad, int c, const VslField *image,
+                           const VslField *moved, const VslField *weight, double scale)
+{
+    VslStatus st = VSL_OK;
+    double sum = 0;
+    for (int q = 0; q < s->opt.windows; q++) {
+        const VslField windows = windows_of(s, c, q);
+        double e = 0;
+        VSL_TRY(s->op->lncc(&e, grad, image, moved, weight, &windows, &s->scratch, s->opt.radius_vox[q], s->opt.eps,
+                            scale / s->opt.windows, q > 0));
+        sum += e;
+    }
+    *energy = sum / s->opt.windows;
 out:
     return st;
 }
@@ -50,6 +76,7 @@ VslStatus reg_similarity_new(RegSimilarity **out, VslBackend *be, const VslField
               fixed->channels, MAX_CHANNELS);
     VSL_TRY(VSL_NEW0(&s, 1, "similarity"));
     *s = (RegSimilarity){.be = be, .op = reg_kernels(be), .opt = *opt, .fixed = *fixed};
+    s->opt.windows = opt->windows > 1 ? 2 : 1;
     s->voxel_mm3 = opt->spacing_mm[0] * opt->spacing_mm[1] * opt->spacing_mm[2];
     for (int c = 0; c < fixed->channels; c++) {
         s->opt.channel_weight[c] = opt->channel_weight[c] > 0 ? opt->channel_weight[c] : 1;
@@ -63,7 +90,7 @@ VslStatus reg_similarity_new(RegSimilarity **out, VslBackend *be, const VslField
     switch (opt->kind) {
     case VSL_SIMILARITY_LNCC:
         VSL_CHECK(opt->eps > 0, VSL_E_ARG, "LNCC variance floor %g, expected > 0", opt->eps);
-        VSL_TRY(vsl_field_new(&s->windows, be, fixed->n, 3 * fixed->channels));
+        VSL_TRY(vsl_field_new(&s->windows, be, fixed->n, 3 * fixed->channels * s->opt.windows));
         VSL_TRY(vsl_field_new(&s->scratch, be, fixed->n, 3));
         VSL_TRY(prepare_windows(s, &s->mask));
         break;
@@ -123,9 +150,7 @@ VslStatus reg_similarity_eval(RegSimilarity *s, double *energy, VslField *grad, 
         const double scale = s->voxel_mm3 * s->opt.channel_weight[c];
         double e = 0;
         if (s->opt.kind == VSL_SIMILARITY_LNCC) {
-            const VslField windows = plane(&s->windows, 3 * c, 3);
-            VSL_TRY(
-                s->op->lncc(&e, gp, &image, &moved, w, &windows, &s->scratch, s->opt.radius_vox, s->opt.eps, scale));
+            VSL_TRY(eval_lncc(s, &e, gp, c, &image, &moved, w, scale));
             sum += scale * e;
         } else if (s->opt.kind == VSL_SIMILARITY_SSD) {
             VSL_TRY(s->op->ssd(&e, gp, &image, &moved, w, scale));

@@ -28,7 +28,8 @@ typedef enum VslSimilarity {
 
 typedef struct RegSimilarityOptions {
     VslSimilarity kind;
-    int radius_vox[3];      /* LNCC window half-width per axis */
+    int windows;            /* LNCC: 1 or 2 window sizes, whose energies are averaged; 0 = 1 */
+    int radius_vox[2][3];   /* LNCC: half-width of each window per axis */
     double eps;             /* LNCC variance floor, in units of squared intensity */
     int bins;               /* MI histogram bins */
     double warped_range[2]; /* MI: intensities that the bins span; equal: those of the first image evaluated */

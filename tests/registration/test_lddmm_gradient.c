@@ -123,8 +123,11 @@ TEST(the_gradient_is_the_derivative_of_the_discrete_energy)
     const Case cases[] = {
         {"ssd", {.kind = VSL_SIMILARITY_SSD}, 1, 0},
         {"ssd, two channels, mask", {.kind = VSL_SIMILARITY_SSD, .channel_weight = {1, 0.4}}, 2, 1},
-        {"lncc", {.kind = VSL_SIMILARITY_LNCC, .radius_vox = {2, 2, 2}, .eps = 1e-3}, 1, 0},
-        {"lncc, two channels, mask", {.kind = VSL_SIMILARITY_LNCC, .radius_vox = {3, 2, 1}, .eps = 1e-3}, 2, 1},
+        {"lncc", {.kind = VSL_SIMILARITY_LNCC, .radius_vox = {{2, 2, 2}}, .eps = 1e-3}, 1, 0},
+        {"lncc, two windows, two channels, mask",
+         {.kind = VSL_SIMILARITY_LNCC, .windows = 2, .radius_vox = {{3, 2, 1}, {1, 2, 2}}, .eps = 1e-3},
+         2,
+         1},
         {"mi", {.kind = VSL_SIMILARITY_MI, .bins = 24}, 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -87,13 +87,13 @@ TEST(lncc_is_the_plain_sum_for_every_window_and_mask)
                 RegSimilarity *s = NULL;
                 const int flat = sizes[q][2] == 1;
                 const RegSimilarityOptions opt = {.kind = VSL_SIMILARITY_LNCC,
-                                                  .radius_vox = {r, (r + 1) % 5, flat ? 0 : r % 4},
+                                                  .radius_vox = {{r, (r + 1) % 5, flat ? 0 : r % 4}},
                                                   .eps = 1e-2,
                                                   .spacing_mm = {2, 1.5, 3}};
                 double e = 0;
                 CHECK_OK(reg_similarity_new(&s, p.be, &p.fixed, masks & 1 ? &p.mask : NULL, &opt));
                 CHECK_OK(reg_similarity_eval(s, &e, NULL, &p.warped, masks & 2 ? &p.weight : NULL));
-                const double want = voxel * plain_lncc(&p, opt.radius_vox, 1e-2, masks & 1, masks & 2);
+                const double want = voxel * plain_lncc(&p, opt.radius_vox[0], 1e-2, masks & 1, masks & 2);
                 CHECK_NEAR(e, want, 1e-5 * fabs(want) + 1e-4, "float32 window sums of values of order one");
                 reg_similarity_free(&s);
             }
@@ -108,7 +108,7 @@ static void check_gradient(VslSimilarity kind, int masks)
     Pair p = make_pair(n, 2);
     RegSimilarity *s = NULL;
     const RegSimilarityOptions opt = {
-        .kind = kind, .radius_vox = {2, 3, 1}, .eps = 1e-2, .spacing_mm = {2, 1.5, 3}, .channel_weight = {0.7}};
+        .kind = kind, .radius_vox = {{2, 3, 1}}, .eps = 1e-2, .spacing_mm = {2, 1.5, 3}, .channel_weight = {0.7}};
     double e = 0;
     CHECK_OK(reg_similarity_new(&s, p.be, &p.fixed, masks & 1 ? &p.mask : NULL, &opt));
     CHECK_OK(reg_similarity_eval(s, &e, &p.grad, &p.warped, masks & 2 ? &p.weight : NULL));
@@ -138,13 +138,37 @@ TEST(derivatives_agree_with_central_differences_under_every_mask)
     }
 }
 
+TEST(two_window_sizes_give_the_mean_of_both)
+{
+    const int64_t n[3] = {11, 9, 7};
+    Pair p = make_pair(n, 2);
+    RegSimilarityOptions opt = {.kind = VSL_SIMILARITY_LNCC,
+                                .windows = 2,
+                                .radius_vox = {{3, 3, 3}, {1, 1, 1}},
+                                .eps = 1e-2,
+                                .spacing_mm = {1, 1, 1}};
+    double e[3] = {0}, g[3] = {0};
+    for (int q = 0; q < 3; q++) {
+        RegSimilarity *s = NULL;
+        CHECK_OK(reg_similarity_new(&s, p.be, &p.fixed, &p.mask, &opt));
+        CHECK_OK(reg_similarity_eval(s, &e[q], &p.grad, &p.warped, NULL));
+        g[q] = (double)p.grad.data[401];
+        reg_similarity_free(&s);
+        opt.windows = 1;
+        opt.radius_vox[0][0] = opt.radius_vox[0][1] = opt.radius_vox[0][2] = q == 0 ? 3 : 1;
+    }
+    CHECK_NEAR(e[0], 0.5 * (e[1] + e[2]), 1e-5 * fabs(e[0]), "sums of float32 windows");
+    CHECK_NEAR(g[0], 0.5 * (g[1] + g[2]), 1e-5 * (fabs(g[1]) + fabs(g[2])), "float32");
+    free_pair(&p);
+}
+
 TEST(a_perfect_match_scores_one_per_voxel_up_to_the_variance_floor)
 {
     const int64_t n[3] = {12, 10, 8};
     Pair p = make_pair(n, 1);
     RegSimilarity *s = NULL;
     const RegSimilarityOptions opt = {
-        .kind = VSL_SIMILARITY_LNCC, .radius_vox = {3, 3, 3}, .eps = 1e-9, .spacing_mm = {1, 1, 1}};
+        .kind = VSL_SIMILARITY_LNCC, .radius_vox = {{3, 3, 3}}, .eps = 1e-9, .spacing_mm = {1, 1, 1}};
     double e = 0;
     for (int64_t i = 0; i < p.count; i++) {
         p.warped.data[i] = 0.2f + 0.5f * p.fixed.data[i]; /* contrast and offset do not matter */
@@ -165,7 +189,7 @@ TEST(the_number_of_threads_changes_no_bit)
         Pair p = make_pair(n, t + 1);
         RegSimilarity *s = NULL;
         const RegSimilarityOptions opt = {
-            .kind = VSL_SIMILARITY_LNCC, .radius_vox = {4, 4, 4}, .eps = 1e-4, .spacing_mm = {1, 1, 1}};
+            .kind = VSL_SIMILARITY_LNCC, .radius_vox = {{4, 4, 4}}, .eps = 1e-4, .spacing_mm = {1, 1, 1}};
         CHECK_OK(reg_similarity_new(&s, p.be, &p.fixed, &p.mask, &opt));
         CHECK_OK(reg_similarity_eval(s, &energy[t], &p.grad, &p.warped, NULL));
         memcpy(grad[t], p.grad.data, sizeof grad[t]);
@@ -181,7 +205,7 @@ TEST(wrong_options_are_refused)
     const int64_t n[3] = {4, 4, 4};
     Pair p = make_pair(n, 1);
     RegSimilarity *s = NULL;
-    RegSimilarityOptions opt = {.kind = VSL_SIMILARITY_LNCC, .radius_vox = {1, 1, 1}, .spacing_mm = {1, 1, 1}};
+    RegSimilarityOptions opt = {.kind = VSL_SIMILARITY_LNCC, .radius_vox = {{1, 1, 1}}, .spacing_mm = {1, 1, 1}};
     CHECK_STATUS(reg_similarity_new(&s, p.be, &p.fixed, NULL, &opt), VSL_E_ARG); /* no variance floor */
     opt = (RegSimilarityOptions){0};
     CHECK_STATUS(reg_similarity_new(&s, p.be, &p.fixed, NULL, &opt), VSL_E_ARG);
@@ -193,6 +217,7 @@ int main(void)
 {
     RUN(lncc_is_the_plain_sum_for_every_window_and_mask);
     RUN(derivatives_agree_with_central_differences_under_every_mask);
+    RUN(two_window_sizes_give_the_mean_of_both);
     RUN(a_perfect_match_scores_one_per_voxel_up_to_the_variance_floor);
     RUN(the_number_of_threads_changes_no_bit);
     RUN(wrong_options_are_refused);
