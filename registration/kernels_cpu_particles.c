@@ -122,11 +122,10 @@ out:
     return st;
 }
 
-/* The 16 row pieces of a point, and the weights. */
+/* The 4 x 4 row pieces of a point, and the weights. */
 typedef struct Cell {
-    int32_t row[16]; /* offset of each piece, k outer, j inner */
-    float w[16];     /* wz wy */
-    float dy[16], dz[16];
+    int32_t y[4], z[4]; /* offsets of the pieces; y includes the column */
+    float wy[4], wz[4], dy[4], dz[4];
     Vec16 wx, dx; /* weight of each of the four nodes, three components wide */
 } Cell;
 
@@ -135,48 +134,49 @@ VSL_HD Vec16 spread(const float w[4])
     return (Vec16){w[0], w[0], w[0], 0, w[1], w[1], w[1], 0, w[2], w[2], w[2], 0, w[3], w[3], w[3], 0};
 }
 
-VSL_HD void axis_weights(float w[4], float d[4], int32_t *node, float x)
+VSL_HD int32_t axis_weights(float w[4], float d[4], float x)
 {
-    *node = reg_floor_index(x);
-    reg_cubic_weights(w, x - (float)*node);
-    reg_cubic_slopes(d, x - (float)*node);
+    const int32_t node = reg_floor_index(x);
+    reg_cubic_weights(w, x - (float)node);
+    reg_cubic_slopes(d, x - (float)node);
+    return node;
 }
 
 VSL_HD Cell cell_at(RegSize band, RegVec3 p)
 {
     Cell c;
-    float wx[4], wy[4], wz[4], dx[4], dy[4], dz[4];
-    int32_t i, j, k, y[4], z[4];
-    axis_weights(wx, dx, &i, p.x);
-    axis_weights(wy, dy, &j, p.y);
-    axis_weights(wz, dz, &k, p.z);
+    float wx[4], dx[4];
+    const int32_t i = axis_weights(wx, dx, p.x), j = axis_weights(c.wy, c.dy, p.y), k = axis_weights(c.wz, c.dz, p.z);
     const int32_t row = padded_row(band), x = reg_wrap_index(i, band.nx); /* padded index of node i - 1 */
     for (int q = 0; q < 4; q++) {
-        y[q] = reg_wrap_index(j - 1 + q, band.ny) * row + x;
-        z[q] = reg_wrap_index(k - 1 + q, band.nz) * row * band.ny;
-    }
-    for (int q = 0; q < 16; q++) {
-        c.row[q] = z[q / 4] + y[q % 4];
-        c.w[q] = wz[q / 4] * wy[q % 4];
-        c.dy[q] = wz[q / 4] * dy[q % 4];
-        c.dz[q] = dz[q / 4] * wy[q % 4];
+        c.y[q] = reg_wrap_index(j - 1 + q, band.ny) * row + x;
+        c.z[q] = reg_wrap_index(k - 1 + q, band.nz) * row * band.ny;
     }
     c.wx = spread(wx);
     c.dx = spread(dx);
     return c;
 }
 
+VSL_HD Vec16 load16(const Vec4 *f)
+{
+    return *(const Vec16 *)(const void *)f;
+}
+
 /* Sum of the four nodes' parts: three components. */
 VSL_HD Vec4 fold(Vec16 v)
 {
-    return (Vec4){v[0] + v[4] + v[8] + v[12], v[1] + v[5] + v[9] + v[13], v[2] + v[6] + v[10] + v[14], 0};
+    Vec4 part[4];
+    memcpy(part, &v, sizeof part);
+    return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
 VSL_HD Vec4 sample4(const Vec4 *f, const Cell *c)
 {
     Vec16 sum = {0};
-    for (int q = 0; q < 16; q++) {
-        sum += c->w[q] * *(const Vec16 *)(const void *)(f + c->row[q]);
+    for (int k = 0; k < 4; k++) {
+        const Vec4 *g = f + c->z[k];
+        sum += c->wz[k] * (c->wy[0] * load16(g + c->y[0]) + c->wy[1] * load16(g + c->y[1]) +
+                           c->wy[2] * load16(g + c->y[2]) + c->wy[3] * load16(g + c->y[3]));
     }
     return fold(c->wx * sum);
 }
@@ -189,11 +189,14 @@ typedef struct Slope4 {
 VSL_HD Slope4 slope4(const Vec4 *f, const Cell *c)
 {
     Vec16 sum = {0}, sum_y = {0}, sum_z = {0};
-    for (int q = 0; q < 16; q++) {
-        const Vec16 v = *(const Vec16 *)(const void *)(f + c->row[q]);
-        sum += c->w[q] * v;
-        sum_y += c->dy[q] * v;
-        sum_z += c->dz[q] * v;
+    for (int k = 0; k < 4; k++) {
+        const Vec4 *g = f + c->z[k];
+        const Vec16 v0 = load16(g + c->y[0]), v1 = load16(g + c->y[1]), v2 = load16(g + c->y[2]),
+                    v3 = load16(g + c->y[3]);
+        const Vec16 plane = c->wy[0] * v0 + c->wy[1] * v1 + c->wy[2] * v2 + c->wy[3] * v3;
+        sum += c->wz[k] * plane;
+        sum_y += c->wz[k] * (c->dy[0] * v0 + c->dy[1] * v1 + c->dy[2] * v2 + c->dy[3] * v3);
+        sum_z += c->dz[k] * plane;
     }
     const Slope4 s = {fold(c->wx * sum), fold(c->dx * sum), fold(c->wx * sum_y), fold(c->wx * sum_z)};
     return s;
@@ -270,17 +273,19 @@ static void reach_group(void *ctx, int64_t item, int worker)
     t->high[item] = reg_floor_index(high + t->reach) + 2;
 }
 
-/* Adds the weighted e into the 64 nodes of a cell. */
+/* Adds the weighted e (its fourth lane 0) into the 64 nodes of a cell. */
 VSL_HD void scatter4(Vec4 *f, const Cell *c, Vec4 e)
 {
-    const float lanes[4][4] = {
-        {e[0], e[1], e[2], 0}, {e[0], e[1], e[2], 0}, {e[0], e[1], e[2], 0}, {e[0], e[1], e[2], 0}};
+    const Vec4 four[4] = {e, e, e, e};
     Vec16 v;
-    memcpy(&v, lanes, sizeof v);
+    memcpy(&v, four, sizeof v);
     v *= c->wx;
-    for (int q = 0; q < 16; q++) {
-        Vec16 *to = (Vec16 *)(void *)(f + c->row[q]);
-        *to += c->w[q] * v;
+    for (int k = 0; k < 4; k++) {
+        Vec4 *g = f + c->z[k];
+        const Vec16 u = c->wz[k] * v;
+        for (int j = 0; j < 4; j++) {
+            *(Vec16 *)(void *)(g + c->y[j]) += c->wy[j] * u;
+        }
     }
 }
 
@@ -288,17 +293,15 @@ VSL_HD void scatter4(Vec4 *f, const Cell *c, Vec4 e)
 VSL_HD Vec4 position_cotangent(Slope4 s, Vec4 e)
 {
     const Vec4 x = e * s.dx, y = e * s.dy, z = e * s.dz;
-    return (Vec4){x[0] + x[1] + x[2], y[0] + y[1] + y[2], z[0] + z[1] + z[2], 0};
+    return (Vec4){x[0] + x[1] + x[2], y[0] + y[1] + y[2], z[0] + z[1] + z[2], 0}; /* lane 3 of e is 0 */
 }
 
 /* The same cell inside a group's slab, whose plane 0 is band plane `low`; clamped, should a NaN have come this far. */
-VSL_HD Cell cell_in_slab(Cell c, RegSize band, RegVec3 p, int32_t low, int32_t planes)
+VSL_HD Cell cell_in_slab(Cell c, RegSize band, float z, int32_t low, int32_t planes)
 {
-    const int32_t row = padded_row(band), k = reg_floor_index(p.z) - low, j = reg_floor_index(p.y);
-    const int32_t x = reg_wrap_index(reg_floor_index(p.x), band.nx);
-    for (int q = 0; q < 16; q++) {
-        c.row[q] =
-            reg_clamp_index(k - 1 + q / 4, planes) * row * band.ny + reg_wrap_index(j - 1 + q % 4, band.ny) * row + x;
+    const int32_t plane = padded_row(band) * band.ny, k = reg_floor_index(z) - low;
+    for (int q = 0; q < 4; q++) {
+        c.z[q] = reg_clamp_index(k - 1 + q, planes) * plane;
     }
     return c;
 }
@@ -322,8 +325,8 @@ static void scatter_group(void *ctx, int64_t item, int worker)
         const Slope4 first = slope4(t->first, &at_y);
         const Vec4 m = y + half * first.value;
         const Cell at_m = cell_at(band, as_point(m));
-        const Cell in_y = cell_in_slab(at_y, band, as_point(y), low, planes);
-        const Cell in_m = cell_in_slab(at_m, band, as_point(m), low, planes);
+        const Cell in_y = cell_in_slab(at_y, band, y[2], low, planes);
+        const Cell in_m = cell_in_slab(at_m, band, m[2], low, planes);
         const Vec4 e_mid = full * eta;
         scatter4(to_mid, &in_m, e_mid);
         const Vec4 eta_m = position_cotangent(slope4(t->mid, &at_m), e_mid);
