@@ -316,7 +316,7 @@ static VslStatus run_lncc(Setup *s)
     RegProblem *p = &s->problem;
     double energy;
     return p->flow.op->lncc(&energy, &p->grad, &p->fixed, &p->warped, &s->ones, &s->windows, &s->scratch, s->radius,
-                            1e-3, 1);
+                            1e-3, 1, 0);
 }
 
 static VslStatus check_lncc(Setup *s) /* an image correlates with itself, and noise with nothing else */
@@ -327,9 +327,10 @@ static VslStatus check_lncc(Setup *s) /* an image correlates with itself, and no
     const double count = (double)voxels(&p->fixed);
     VSL_TRY(run_lncc_prepare(s));
     VSL_TRY(
-        p->flow.op->lncc(&self, NULL, &p->fixed, &p->fixed, &s->ones, &s->windows, &s->scratch, s->radius, 1e-3, 1));
+        p->flow.op->lncc(&self, NULL, &p->fixed, &p->fixed, &s->ones, &s->windows, &s->scratch, s->radius, 1e-3, 1, 0));
     fill_random(&s->c, 9, 1);
-    VSL_TRY(p->flow.op->lncc(&other, NULL, &p->fixed, &s->c, &s->ones, &s->windows, &s->scratch, s->radius, 1e-3, 1));
+    VSL_TRY(
+        p->flow.op->lncc(&other, NULL, &p->fixed, &s->c, &s->ones, &s->windows, &s->scratch, s->radius, 1e-3, 1, 0));
     VSL_TRY(expect("correlation with itself", -self / count, 1, 0.01));
     st = expect("correlation with noise", -other / count, 0, 0.05); /* 1 / (window's voxels - 1) in the mean */
 out:
