@@ -406,7 +406,7 @@ VslStatus reg_cpu_particles_adjoint(VslField *eta, VslField *cot_first, VslField
     vsl_parallel_for(groups, threads, reach_group, &t);
     for (int64_t g = 0; g < groups; g++) {
         const int64_t planes = (int64_t)t.high[g] - t.low[g] + 1;
-        VSL_CHECK(planes > 0 && planes <= 3 * (int64_t)t.band.nz, VSL_E_NUMERIC,
+        VSL_CHECK(planes > 0 && planes <= 3 * (int64_t)t.band.nz + 8, VSL_E_NUMERIC,
                   "particles left the velocity's domain; the deformation has diverged");
         t.start[g] = values;
         values += 2 * planes * padded_row(t.band) * t.band.ny;
