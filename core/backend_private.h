@@ -4,6 +4,10 @@
 
 #include "core/backend.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct VslBackendTable {
     int is_host;
     VslStatus (*alloc)(VslBackend *be, float **out, int64_t count); /* zero-filled */
@@ -41,4 +45,7 @@ VslStatus vsl_backend_open_cuda(VslBackend *be, int device);
 /** Number of usable CUDA devices; 0 when none or not built in. */
 int vsl_backend_count_cuda(void);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,0 +1,278 @@
+/* A device on the host: the same kernel bodies and launchers as on CUDA, run as loops over blocks and threads, and a
+ * backend whose memory the host may not touch outside a kernel, a copy or a transform. Such memory is made unreadable
+ * in between, so that an algorithm that follows a device pointer ends with a fault here and not on somebody's GPU.
+ * Transforms are plain discrete Fourier sums: an independent statement of what cuFFT is asked for.
+ * To be included once, by a test that defines _GNU_SOURCE (mmap of no file), before any device_*_private.h. */
+#ifndef VSL_TESTS_PARITY_EMULATED_H
+#define VSL_TESTS_PARITY_EMULATED_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/backend_private.h"
+
+enum { EMULATED_BLOCK = 64, MOST_ALLOCATIONS = 4096 };
+
+static struct {
+    struct {
+        float *data;
+        size_t bytes;
+    } held[MOST_ALLOCATIONS];
+    int count, depth;
+    int64_t launches;
+    int backwards; /* blocks and threads run from last to first: what depends on their order shows */
+} emulated;
+
+/* The device's memory is open between these two. */
+static void emulated_protect(int rights)
+{
+    for (int i = 0; i < emulated.count; i++) {
+        if (mprotect(emulated.held[i].data, emulated.held[i].bytes, rights) != 0) {
+            perror("mprotect");
+            abort();
+        }
+    }
+}
+
+static void emulated_enter(void)
+{
+    if (emulated.depth++ == 0) {
+        emulated_protect(PROT_READ | PROT_WRITE);
+    }
+}
+
+static void emulated_leave(void)
+{
+    if (--emulated.depth == 0) {
+        emulated_protect(PROT_NONE);
+    }
+}
+
+#define VSL_BODY static inline
+#define VSL_KERNEL(body, Args)                                                                     \
+    static VslStatus body##_launch(VslBackend *be, Args args, int64_t threads)                     \
+    {                                                                                              \
+        const int64_t blocks = (threads + EMULATED_BLOCK - 1) / EMULATED_BLOCK;                    \
+        (void)be;                                                                                  \
+        emulated.launches++;                                                                       \
+        emulated_enter();                                                                          \
+        for (int64_t b = 0; b < blocks; b++) {                                                     \
+            for (int64_t t = 0; t < EMULATED_BLOCK; t++) {                                         \
+                const int64_t at = b * EMULATED_BLOCK + t;                                         \
+                const int64_t thread = emulated.backwards ? blocks * EMULATED_BLOCK - 1 - at : at; \
+                if (thread < threads) {                                                            \
+                    body(&args, thread);                                                           \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        emulated_leave();                                                                          \
+        return VSL_OK;                                                                             \
+    }
+
+VSL_BODY void vsl_device_add(int64_t *at, int64_t value)
+{
+    *at += value;
+}
+
+#include "core/device_private.h"
+
+static VslStatus emulated_alloc(VslBackend *be, float **out, int64_t count)
+{
+    VslStatus st = VSL_OK;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = ((size_t)count * sizeof(float) + page - 1) / page * page;
+    (void)be;
+    VSL_CHECK(emulated.count < MOST_ALLOCATIONS, VSL_E_NOMEM, "more than %d allocations", MOST_ALLOCATIONS);
+    void *data = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    VSL_CHECK(data != MAP_FAILED, VSL_E_NOMEM, "%zu bytes", bytes);
+    emulated.held[emulated.count].data = data;
+    emulated.held[emulated.count].bytes = bytes;
+    emulated.count++;
+    *out = data;
+out:
+    return st;
+}
+
+static void emulated_release(VslBackend *be, float *data)
+{
+    (void)be;
+    for (int i = 0; i < emulated.count; i++) {
+        if (emulated.held[i].data == data) {
+            munmap(data, emulated.held[i].bytes);
+            emulated.held[i] = emulated.held[--emulated.count];
+            return;
+        }
+    }
+    abort(); /* not ours, or freed twice */
+}
+
+static VslStatus emulated_copy(VslBackend *be, float *to, const float *from, int64_t count)
+{
+    (void)be;
+    emulated_enter();
+    memmove(to, from, (size_t)count * sizeof *to);
+    emulated_leave();
+    return VSL_OK;
+}
+
+typedef struct EmulatedFilter {
+    VslSpectrum spectrum;
+    float *z;    /* device: what the symbol's kernel sees */
+    double *all; /* host: all modes of one channel, complex */
+} EmulatedFilter;
+
+static void emulated_filter_free(VslFilter *f)
+{
+    EmulatedFilter *s = f->state;
+    emulated_release(f->be, s->z);
+    vsl_free(s->all);
+    vsl_free(s);
+}
+
+static VslStatus emulated_filter_new(VslFilter *f)
+{
+    VslStatus st = VSL_OK;
+    EmulatedFilter *s = NULL;
+    VSL_TRY(VSL_NEW0(&s, 1, "transform"));
+    f->state = s;
+    s->spectrum = vsl_spectrum(f->n);
+    VSL_TRY(emulated_alloc(f->be, &s->z, 2 * s->spectrum.count * f->channels));
+    VSL_TRY(VSL_NEW0(&s->all, 2 * f->n[0] * f->n[1] * f->n[2], "transform"));
+out:
+    return st;
+}
+
+/* One axis of complex values z, every line along it; sign -1 forward, +1 back, no factor. */
+static void fourier_axis(double *z, const int64_t n[3], int d, int sign)
+{
+    const int64_t length = n[d], stride = d == 0 ? 1 : (d == 1 ? n[0] : n[0] * n[1]), count = n[0] * n[1] * n[2];
+    double line[2 * 256], turn[2 * 256];
+    if (length > 256) {
+        abort(); /* tests are small */
+    }
+    for (int64_t q = 0; q < length; q++) {
+        turn[2 * q] = cos(6.283185307179586477 * (double)q / (double)length);
+        turn[2 * q + 1] = sign * sin(6.283185307179586477 * (double)q / (double)length);
+    }
+    for (int64_t at = 0; at < count; at++) {
+        if (at / stride % length != 0) {
+            continue;
+        }
+        double *x = z + 2 * at;
+        for (int64_t k = 0; k < length; k++) {
+            double re = 0, im = 0;
+            for (int64_t i = 0, t = 0; i < length; i++, t = t + k < length ? t + k : t + k - length) {
+                const double a = x[2 * i * stride], b = x[2 * i * stride + 1], c = turn[2 * t], s = turn[2 * t + 1];
+                re += a * c - b * s;
+                im += a * s + b * c;
+            }
+            line[2 * k] = re;
+            line[2 * k + 1] = im;
+        }
+        for (int64_t k = 0; k < length; k++) {
+            x[2 * k * stride] = line[2 * k];
+            x[2 * k * stride + 1] = line[2 * k + 1];
+        }
+    }
+}
+
+/* Where the mode with wave (i, j, k) stands in the half spectrum, or -1 for one that only its mirror image shows. */
+static int64_t half_index(const VslSpectrum *s, const int64_t at[3])
+{
+    return at[s->half] >= s->modes[s->half] ? -1 : (at[2] * s->modes[1] + at[1]) * s->modes[0] + at[0];
+}
+
+static void emulated_transform(VslFilter *f, float *real, int channels, int back)
+{
+    const EmulatedFilter *s = f->state;
+    const int64_t *n = f->n, count = n[0] * n[1] * n[2];
+    emulated_enter();
+    for (int c = 0; c < channels; c++) {
+        float *z = s->z + 2 * c * s->spectrum.count, *x = real + c * count;
+        for (int64_t q = 0; q < count; q++) {
+            const int64_t at[3] = {q % n[0], q / n[0] % n[1], q / (n[0] * n[1])};
+            const int64_t mirror[3] = {(n[0] - at[0]) % n[0], (n[1] - at[1]) % n[1], (n[2] - at[2]) % n[2]};
+            const int64_t here = half_index(&s->spectrum, at), there = half_index(&s->spectrum, mirror);
+            if (!back) {
+                s->all[2 * q] = (double)x[q];
+                s->all[2 * q + 1] = 0;
+            } else {
+                s->all[2 * q] = (double)z[2 * (here >= 0 ? here : there)];
+                s->all[2 * q + 1] = here >= 0 ? (double)z[2 * here + 1] : -(double)z[2 * there + 1];
+            }
+        }
+        for (int d = 0; d < 3; d++) {
+            fourier_axis(s->all, n, d, back ? 1 : -1);
+        }
+        for (int64_t q = 0; q < count; q++) {
+            const int64_t at[3] = {q % n[0], q / n[0] % n[1], q / (n[0] * n[1])};
+            const int64_t here = half_index(&s->spectrum, at);
+            if (back) {
+                x[q] = (float)s->all[2 * q];
+            } else if (here >= 0) {
+                z[2 * here] = (float)s->all[2 * q];
+                z[2 * here + 1] = (float)s->all[2 * q + 1];
+            }
+        }
+    }
+    emulated_leave();
+}
+
+static VslStatus emulated_filter_apply(VslFilter *f, float *out, const float *in, int channels, const float *symbol)
+{
+    VslStatus st = VSL_OK;
+    const EmulatedFilter *s = f->state;
+    emulated_transform(f, (float *)(uintptr_t)in, channels, 0);
+    VSL_TRY(vsl_device_symbol(f->be, s->z, symbol, &s->spectrum, channels));
+    emulated_transform(f, out, channels, 1);
+out:
+    return st;
+}
+
+static VslStatus emulated_filter_resample(VslFilter *to, float *out, VslFilter *from, const float *in, int channels)
+{
+    VslStatus st = VSL_OK;
+    const EmulatedFilter *t = to->state, *f = from->state;
+    emulated_transform(from, (float *)(uintptr_t)in, channels, 0);
+    VSL_TRY(vsl_device_resample(to->be, t->z, &t->spectrum, f->z, &f->spectrum, channels));
+    emulated_transform(to, out, channels, 1);
+out:
+    return st;
+}
+
+static void emulated_close(VslBackend *be)
+{
+    (void)be;
+}
+
+static const VslBackendTable emulated_table = {
+    .is_host = 0,
+    .alloc = emulated_alloc,
+    .release = emulated_release,
+    .upload = emulated_copy,
+    .download = emulated_copy,
+    .copy = emulated_copy,
+    .axpby = vsl_device_axpby,
+    .dot = vsl_device_dot,
+    .filter_new = emulated_filter_new,
+    .filter_free = emulated_filter_free,
+    .filter_apply = emulated_filter_apply,
+    .filter_resample = emulated_filter_resample,
+    .close = emulated_close,
+};
+
+static VslStatus emulated_open(VslBackend **out, int threads)
+{
+    VslStatus st = VSL_OK;
+    VSL_TRY(VSL_NEW0(out, 1, "backend"));
+    (*out)->table = &emulated_table;
+    (*out)->threads = threads;
+    snprintf((*out)->name, sizeof(*out)->name, "emulated");
+out:
+    return st;
+}
+
+#endif

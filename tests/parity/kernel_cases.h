@@ -1,0 +1,493 @@
+/* Every entry of the kernel table, and whole registrations, on the CPU and on the other side. */
+#ifndef VSL_TESTS_PARITY_KERNEL_CASES_H
+#define VSL_TESTS_PARITY_KERNEL_CASES_H
+
+#include "registration/affine.h"
+#include "registration/kernels.h"
+#include "registration/lddmm.h"
+#include "registration/lddmm_problem.h"
+#include "tests/parity/parity.h"
+
+/* One table of grids for all kernels: odd sizes, anisotropic spacing, flat axes, channels, masks. */
+typedef struct Setting {
+    const char *name;
+    int64_t band[3], lattice[3], image[3], moving[3];
+    double h[3];
+    int channels, masked, radius[3];
+} Setting;
+
+static const Setting settings[] = {
+    {"cubes", {12, 10, 8}, {9, 8, 7}, {20, 18, 14}, {19, 17, 15}, {2, 3, 4}, 1, 0, {2, 2, 2}},
+    {"odd sizes, two channels, masks", {9, 7, 5}, {7, 6, 5}, {13, 11, 9}, {11, 12, 13}, {3, 2, 2.5}, 2, 1, {1, 2, 3}},
+    {"flat along k", {14, 11, 1}, {11, 9, 1}, {23, 17, 1}, {21, 19, 1}, {2, 3, 1}, 1, 1, {3, 3, 3}},
+    {"flat along i", {1, 12, 10}, {1, 8, 7}, {1, 15, 13}, {1, 14, 16}, {1, 2, 2}, 3, 0, {2, 1, 2}},
+    {"image coarser than the band", {16, 12, 14}, {14, 10, 12}, {5, 4, 6}, {6, 5, 4}, {2, 2, 2}, 1, 0, {4, 4, 4}},
+};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+static const RegKernels *table(int side)
+{
+    return reg_kernels(sides[side]);
+}
+
+static RegLattice lattice_of(const Setting *c)
+{
+    RegLattice l;
+    for (int d = 0; d < 3; d++) {
+        l.n[d] = c->lattice[d];
+        l.origin[d] = c->band[d] > 1 ? 1 : 0;
+        l.offset[d] = c->lattice[d] > 1 ? 1.2 : 0;
+        l.scale[d] = c->lattice[d] > 1 ? ((double)c->lattice[d] - 3.3) / (double)(c->image[d] - 1) : 1;
+    }
+    return l;
+}
+
+/* Lattice nodes in band voxels, turned a little and moved at random: some leave the image and the band's period. */
+static Pair positions_new(const Setting *c, double size)
+{
+    Pair y = pair_new(c->lattice, 3, 20, size, 0), start = pair_new(c->lattice, 3, 21, 1, 0);
+    VslAffine a = {{{0.98, 0.03, 0, 1}, {-0.02, 1.01, 0.04, 0.7}, {0.01, 0, 1, 1.3}}};
+    for (int s = 0; s < SIDES; s++) {
+        CHECK_OK(table(s)->particles_start(&start.on[s], &a));
+        CHECK_OK(vsl_field_axpby(&y.on[s], 1, &start.on[s], 1));
+    }
+    pair_check(&start, 3e-7, "particles_start");
+    pair_free(&start);
+    return y;
+}
+
+TEST(epdiff_agrees)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        Pair m = pair_new(c->band, 3, 1, 1, 0), v = pair_new(c->band, 3, 2, 1, 0.3),
+             base = pair_new(c->band, 3, 3, 1, 0), next = pair_new(c->band, 3, 4, 1, 0),
+             sum = pair_new(c->band, 3, 5, 1, 0);
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->epdiff(&next.on[s], &base.on[s], 0.25, &sum.on[s], 0.125, &m.on[s], &v.on[s], c->h));
+            CHECK_OK(table(s)->epdiff(NULL, NULL, 0, &sum.on[s], 0.5, &m.on[s], &v.on[s], c->h));
+        }
+        pair_check(&next, 1e-6, "epdiff next");
+        pair_check(&sum, 1e-6, "epdiff sum");
+        pair_free(&m), pair_free(&v), pair_free(&base), pair_free(&next), pair_free(&sum);
+    }
+}
+
+TEST(the_transpose_of_epdiff_agrees)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        Pair m = pair_new(c->band, 3, 1, 1, 0), v = pair_new(c->band, 3, 2, 1, 0.3), a = pair_new(c->band, 3, 3, 1, 0),
+             direct = pair_new(c->band, 3, 4, 1, 0), smooth = pair_new(c->band, 3, 5, 1, 0),
+             sum = pair_new(c->band, 3, 6, 1, 0), out = pair_new(c->band, 3, 7, 1, 0);
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->epdiff_adjoint(&direct.on[s], &smooth.on[s], &m.on[s], &v.on[s], &a.on[s], c->h));
+            CHECK_OK(table(s)->stage_adjoint(&out.on[s], &sum.on[s], &direct.on[s], &smooth.on[s], &a.on[s], 0.3, 0.7));
+            CHECK_OK(table(s)->stage_adjoint(NULL, &sum.on[s], &direct.on[s], &smooth.on[s], &a.on[s], 0, 0));
+        }
+        pair_check(&direct, 1e-6, "epdiff_adjoint direct");
+        pair_check(&smooth, 1e-6, "epdiff_adjoint smooth");
+        pair_check(&out, 1e-6, "stage_adjoint a");
+        pair_check(&sum, 1e-6, "stage_adjoint sum");
+        pair_free(&m), pair_free(&v), pair_free(&a), pair_free(&direct), pair_free(&smooth), pair_free(&sum);
+        pair_free(&out);
+    }
+}
+
+TEST(velocity_bounds_agree)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        Pair v = pair_new(c->band, 3, 2, 1, 0.3);
+        double speed[SIDES], slope[SIDES];
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->velocity_bounds(&speed[s], &slope[s], &v.on[s], c->h));
+        }
+        numbers_check(speed, 0, "largest speed");
+        numbers_check(slope, 1e-6, "largest slope");
+        pair_free(&v);
+    }
+}
+
+TEST(particles_agree)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        Pair y = positions_new(c, 0.4), first = pair_new(c->band, 3, 22, 1.5, 0),
+             mid = pair_new(c->band, 3, 23, 1.5, 0), out = pair_new(c->lattice, 3, 24, 1, 0),
+             eta = pair_new(c->lattice, 3, 25, 1, 0), cot_first = pair_new(c->band, 3, 26, 0.5, 0),
+             cot_mid = pair_new(c->band, 3, 27, 0.5, 0);
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->particles_step(&out.on[s], &y.on[s], &first.on[s], &mid.on[s], -0.4, c->h));
+            CHECK_OK(table(s)->particles_adjoint(&eta.on[s], &cot_first.on[s], &cot_mid.on[s], &y.on[s], &first.on[s],
+                                                 &mid.on[s], -0.4, c->h));
+        }
+        pair_check(&out, 1e-6, "particles_step");
+        pair_check(&eta, 1e-5, "particles_adjoint eta");
+        pair_check(&cot_first, 1e-5, "particles_adjoint, first velocity");
+        pair_check(&cot_mid, 1e-5, "particles_adjoint, mid velocity");
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->particles_step(&y.on[s], &y.on[s], &first.on[s], &mid.on[s], -0.4, c->h)); /* in place */
+        }
+        pair_check(&y, 1e-6, "particles_step in place");
+        pair_free(&y), pair_free(&first), pair_free(&mid), pair_free(&out), pair_free(&eta), pair_free(&cot_first);
+        pair_free(&cot_mid);
+    }
+}
+
+TEST(cotangents_of_every_size_are_scattered_to_float_accuracy)
+{
+    const Setting *c = settings;
+    const double sizes[4] = {0, 1e-20, 1e-3, 1e12};
+    for (int q = 0; q < 4; q++) {
+        Pair y = positions_new(c, 0.4), first = pair_new(c->band, 3, 22, 1.5, 0),
+             mid = pair_new(c->band, 3, 23, 1.5, 0), eta = pair_new(c->lattice, 3, 25, sizes[q], 0),
+             cot_first = pair_new(c->band, 3, 26, 0, 0), cot_mid = pair_new(c->band, 3, 27, 0, 0);
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->particles_adjoint(&eta.on[s], &cot_first.on[s], &cot_mid.on[s], &y.on[s], &first.on[s],
+                                                 &mid.on[s], -0.4, c->h));
+        }
+        double scale;
+        CHECK(pair_difference(&cot_first, &scale) <= 1e-5 * scale);
+        CHECK(pair_difference(&cot_mid, &scale) <= 1e-5 * scale);
+        CHECK((scale > 0) == (sizes[q] > 0));
+        pair_free(&y), pair_free(&first), pair_free(&mid), pair_free(&eta), pair_free(&cot_first), pair_free(&cot_mid);
+    }
+}
+
+TEST(a_scatter_gives_the_same_bits_every_time)
+{
+    const Setting *c = settings;
+    VslField kept = {0};
+    float *a = NULL, *b = NULL;
+    CHECK_OK(vsl_field_new(&kept, sides[OTHER], c->band, 3));
+    const int64_t count = vsl_field_count(&kept);
+    CHECK_OK(VSL_NEW(&a, count, "host values"));
+    CHECK_OK(VSL_NEW(&b, count, "host values"));
+    for (int repeat = 0; repeat < 4; repeat++) {
+        Pair y = positions_new(c, 0.4), first = pair_new(c->band, 3, 22, 1.5, 0),
+             mid = pair_new(c->band, 3, 23, 1.5, 0), eta = pair_new(c->lattice, 3, 25, 1, 0),
+             cot_first = pair_new(c->band, 3, 26, 0, 0), cot_mid = pair_new(c->band, 3, 27, 0, 0);
+        CHECK_OK(table(OTHER)->particles_adjoint(&eta.on[OTHER], &cot_first.on[OTHER], &cot_mid.on[OTHER], &y.on[OTHER],
+                                                 &first.on[OTHER], &mid.on[OTHER], -0.4, c->h));
+        CHECK_OK(vsl_field_download(repeat ? b : a, &cot_mid.on[OTHER], count));
+        CHECK(repeat == 0 || memcmp(a, b, (size_t)count * sizeof *a) == 0);
+        pair_free(&y), pair_free(&first), pair_free(&mid), pair_free(&eta), pair_free(&cot_first), pair_free(&cot_mid);
+    }
+    vsl_free(a);
+    vsl_free(b);
+    vsl_field_free(&kept);
+}
+
+TEST(velocities_that_are_not_finite_are_refused)
+{
+    const Setting *c = settings;
+    Pair y = positions_new(c, 0.4), bad = pair_new(c->band, 3, 22, 1, (double)NAN),
+         mid = pair_new(c->band, 3, 23, 1.5, 0), eta = pair_new(c->lattice, 3, 25, 1, 0),
+         a = pair_new(c->band, 3, 26, 0, 0), b = pair_new(c->band, 3, 27, 0, 0);
+    CHECK_STATUS(table(OTHER)->particles_adjoint(&eta.on[OTHER], &a.on[OTHER], &b.on[OTHER], &y.on[OTHER],
+                                                 &bad.on[OTHER], &mid.on[OTHER], -0.4, c->h),
+                 VSL_E_NUMERIC);
+    pair_free(&y), pair_free(&bad), pair_free(&mid), pair_free(&eta), pair_free(&a), pair_free(&b);
+}
+
+TEST(warps_and_their_transpose_agree)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        const RegLattice lattice = lattice_of(c);
+        const int64_t slopes = 3 * c->channels;
+        VslAffine to_moving = {{{0}}};
+        for (int d = 0; d < 3; d++) { /* a little larger than the moving image, and sheared */
+            to_moving.m[d][d] = 1.1 * (double)c->moving[d] / (double)c->band[d];
+            to_moving.m[d][(d + 1) % 3] = 0.05;
+            to_moving.m[d][3] = -0.4;
+        }
+        Pair y = positions_new(c, 0.2), moving = pair_new(c->moving, c->channels, 30, 1, 2),
+             warped = pair_new(c->image, c->channels, 31, 1, 0), plain = pair_new(c->image, c->channels, 32, 1, 0),
+             slope = pair_new(c->image, (int)slopes, 33, 1, 0), mask = pair_new(c->moving, 1, 34, 1, 0),
+             warped_mask = pair_new(c->image, 1, 35, 1, 0), grad = pair_new(c->image, c->channels, 36, 1, 0),
+             eta = pair_new(c->lattice, 3, 37, 1, 0);
+        for (int s = 0; s < SIDES; s++) {
+            const RegKernels *k = table(s);
+            CHECK_OK(k->warp(&warped.on[s], &slope.on[s], &moving.on[s], &y.on[s], &lattice, &to_moving));
+            CHECK_OK(k->warp(&plain.on[s], NULL, &moving.on[s], &y.on[s], &lattice, &to_moving));
+            CHECK_OK(k->warp_mask(&warped_mask.on[s], &mask.on[s], &y.on[s], &lattice, &to_moving));
+            CHECK_OK(k->restrict_force(&eta.on[s], &grad.on[s], &slope.on[s], &lattice, 1.7));
+        }
+        pair_check(&warped, 5e-6, "warp");
+        pair_check(&plain, 5e-6, "warp without its slope");
+        pair_check(&slope, 1e-5, "slope of the warp");
+        pair_check(&warped_mask, 0, "warp_mask");
+        pair_check(&eta, 1e-5, "restrict_force");
+        pair_free(&y), pair_free(&moving), pair_free(&warped), pair_free(&plain), pair_free(&slope), pair_free(&mask);
+        pair_free(&warped_mask), pair_free(&grad), pair_free(&eta);
+    }
+}
+
+/* 1 in the middle, 0 towards the edges, a soft step between. */
+static Pair weight_new(const Setting *c)
+{
+    Pair p = pair_new(c->image, 1, 40, 1, 0);
+    float *host = NULL;
+    const int64_t count = vsl_field_count(&p.on[CPU]);
+    CHECK_OK(VSL_NEW(&host, count, "weights"));
+    for (int64_t q = 0; q < count; q++) {
+        double r2 = 0;
+        const int64_t at[3] = {q % c->image[0], q / c->image[0] % c->image[1], q / (c->image[0] * c->image[1])};
+        for (int d = 0; d < 3; d++) {
+            r2 += c->image[d] > 1 ? pow(2 * (double)at[d] / (double)(c->image[d] - 1) - 1, 2) : 0;
+        }
+        host[q] = c->masked ? (r2 > 1 ? 0 : (r2 > 0.7 ? 0.5f : 1)) : 1;
+    }
+    pair_upload(&p, host);
+    vsl_free(host);
+    return p;
+}
+
+TEST(similarities_agree)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        Pair image = pair_new(c->image, 1, 41, 1, 2), warped = pair_new(c->image, 1, 42, 1, 1), weight = weight_new(c),
+             grad = pair_new(c->image, 1, 43, 1, 0), fixed = pair_new(c->image, 3, 44, 1, 0),
+             scratch = pair_new(c->image, 3, 45, 1, 0);
+        double ssd[SIDES], plain[SIDES], lncc[SIDES], lncc_plain[SIDES];
+        for (int s = 0; s < SIDES; s++) { /* some likeness, so that correlations are not all near zero */
+            CHECK_OK(vsl_field_axpby(&warped.on[s], 0.8, &image.on[s], 0.6));
+            CHECK_OK(table(s)->ssd(&ssd[s], &grad.on[s], &image.on[s], &warped.on[s], &weight.on[s], 3));
+            CHECK_OK(table(s)->ssd(&plain[s], NULL, &image.on[s], &warped.on[s], &weight.on[s], 3));
+        }
+        numbers_check(ssd, 1e-6, "ssd");
+        numbers_check(plain, 1e-6, "ssd without its derivative");
+        pair_check(&grad, 1e-6, "derivative of ssd");
+        for (int s = 0; s < SIDES; s++) {
+            const RegKernels *k = table(s);
+            CHECK_OK(k->lncc_prepare(&fixed.on[s], &image.on[s], &weight.on[s], c->radius, 1e-3));
+            CHECK_OK(k->lncc(&lncc_plain[s], NULL, &image.on[s], &warped.on[s], &weight.on[s], &fixed.on[s],
+                             &scratch.on[s], c->radius, 1e-3, 3, 0));
+            CHECK_OK(k->lncc(&lncc[s], &grad.on[s], &image.on[s], &warped.on[s], &weight.on[s], &fixed.on[s],
+                             &scratch.on[s], c->radius, 1e-3, 3, 0));
+            CHECK_OK(k->lncc(&lncc[s], &grad.on[s], &image.on[s], &warped.on[s], &weight.on[s], &fixed.on[s],
+                             &scratch.on[s], c->radius, 1e-3, 2, 1)); /* added */
+        }
+        pair_check(&fixed, 1e-5, "lncc_prepare");
+        numbers_check(lncc, 2e-5, "lncc");
+        numbers_check(lncc_plain, 2e-5, "lncc without its derivative");
+        pair_check(&grad, 1e-4, "derivative of lncc"); /* variances are differences of nearly equal sums */
+        pair_free(&image), pair_free(&warped), pair_free(&weight), pair_free(&grad), pair_free(&fixed);
+        pair_free(&scratch);
+    }
+}
+
+TEST(fill_and_multiply_agree)
+{
+    for (int q = 0; q < SETTINGS; q++) {
+        const Setting *c = settings + q;
+        Pair a = pair_new(c->image, 1, 50, 1, 0), b = pair_new(c->image, 1, 51, 1, 0),
+             out = pair_new(c->image, 1, 52, 1, 0), same = pair_new(c->image, 1, 53, 1, 0);
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->multiply(&out.on[s], &a.on[s], &b.on[s]));
+            CHECK_OK(table(s)->fill(&same.on[s], 0.25f));
+        }
+        pair_check(&out, 0, "multiply");
+        pair_check(&same, 0, "fill");
+        pair_free(&a), pair_free(&b), pair_free(&out), pair_free(&same);
+    }
+}
+
+/* Random smooth texture inside a ball; `turn` bends it. */
+static VslVolume texture(const VslGrid *grid, int channels, double turn)
+{
+    VslVolume v = {0};
+    CHECK_OK(vsl_volume_new(&v, grid, channels));
+    const int64_t count = vsl_grid_voxels(grid);
+    for (int64_t q = 0; q < count; q++) {
+        double r2 = 0, x[3];
+        const int64_t at[3] = {q % grid->n[0], q / grid->n[0] % grid->n[1], q / (grid->n[0] * grid->n[1])};
+        for (int d = 0; d < 3; d++) {
+            x[d] = grid->n[d] > 1 ? 2 * (double)at[d] / (double)(grid->n[d] - 1) - 1 : 0;
+        }
+        x[0] += turn * sin(2 * x[1] + 0.4), x[1] += turn * cos(2.3 * x[0]);
+        for (int d = 0; d < 3; d++) {
+            r2 += x[d] * x[d];
+        }
+        for (int c = 0; c < channels; c++) {
+            v.data[c * count + q] = (float)((2 + sin(5 * x[0] + c) * cos(4 * x[1]) + 0.7 * sin(6 * x[2] + 3 * x[0])) /
+                                            (1 + exp(15 * (sqrt(r2) - 0.75))));
+        }
+    }
+    return v;
+}
+
+/* The slope of a linear interpolant jumps at voxel centres, where an exact identity would put every sample: rounding
+ * would then choose the side, and no two backends agree. A shift that is no multiple of a voxel is the general case. */
+static VslAffine general_map(void)
+{
+    VslAffine a = vsl_affine_identity();
+    a.m[0][3] = 1.3;
+    a.m[1][3] = -0.9;
+    a.m[2][3] = 0.7;
+    a.m[0][1] = 0.01;
+    return a;
+}
+
+static void compare_registrations(const VslGrid *grid, int channels, int masked, VslLddmmOptions opt, const char *what)
+{
+    VslVolume fixed = texture(grid, channels, 0), moving = texture(grid, channels, 0.12), mask = {0};
+    VslLddmmResult r[SIDES] = {{.seconds = 0}, {.seconds = 0}};
+    const VslAffine map = general_map();
+    double spacing[3], worst = 0, moved = 0, energy[SIDES], before[SIDES];
+    vsl_grid_spacing(spacing, grid);
+    if (masked) {
+        CHECK_OK(vsl_volume_new(&mask, grid, 1));
+        for (int64_t q = 0; q < vsl_grid_voxels(grid); q++) {
+            mask.data[q] = q % grid->n[0] > 2 ? 1 : 0;
+        }
+    }
+    for (int s = 0; s < SIDES; s++) {
+        CHECK_OK(vsl_lddmm(&r[s], &fixed, &moving, masked ? &mask : NULL, masked ? &mask : NULL, &map, &opt, sides[s]));
+        energy[s] = r[s].energy_after;
+        before[s] = r[s].energy_before;
+    }
+    for (int64_t i = 0; i < 3 * vsl_grid_voxels(grid); i++) {
+        worst = fmax(worst, fabs((double)(r[CPU].shot.disp.data[i] - r[OTHER].shot.disp.data[i])));
+        moved = fmax(moved, fabs((double)r[CPU].shot.disp.data[i]));
+    }
+    printf("  %s: energy %.6g, the CPU %.6g; displacement up to %.2f mm differs by up to %.2g mm\n", what,
+           energy[OTHER], energy[CPU], moved, worst);
+    CHECK(moved > 0.25 * spacing[0]);
+    CHECK_NEAR(worst, 0, 0.02 * fmin(spacing[0], spacing[1]), "mm; 0.02 voxels");
+    /* MI's bins span percentiles of the first warped image of a level, which follow the level before */
+    numbers_check(energy, opt.similarity == VSL_SIMILARITY_MI ? 2e-3 : 1e-4, "energy after");
+    numbers_check(before, opt.similarity == VSL_SIMILARITY_MI ? 2e-3 : 1e-4, "energy before");
+    for (int s = 0; s < SIDES; s++) {
+        vsl_lddmm_result_free(&r[s]);
+    }
+    vsl_volume_free(&fixed);
+    vsl_volume_free(&moving);
+    vsl_volume_free(&mask);
+}
+
+/* One evaluation of energy and gradient: everything of an iteration, without an optimiser to amplify rounding. */
+static void compare_evaluations(const VslGrid *grid, int channels, int masked, VslSimilarity kind, double size)
+{
+    const int64_t n[3] = {14, 15, grid->n[2] == 1 ? 1 : 12};
+    VslGrid band = {{n[0], n[1], n[2]}, vsl_affine_identity()};
+    VslAffine step = vsl_affine_identity();
+    VslVolume fixed = texture(grid, channels, 0), moving = texture(grid, channels, 0.12), mask = {0};
+    const VslKernel kernel = {1, {100}, {1}, 1, 2};
+    const VslAffine map = general_map();
+    RegSimilarityOptions sim = {
+        .kind = kind, .windows = 2, .radius_vox = {{4, 4, 4}, {2, 2, 2}}, .eps = 1e-4, .bins = 32};
+    double energy[SIDES], similarity[SIDES], norm[SIDES];
+    Pair gradient = pair_new(n, 3, 60, 1, 0), x = pair_new(n, 3, 61, size, 0);
+    vsl_grid_spacing(sim.spacing_mm, grid);
+    for (int d = 0; d < 3; d++) { /* a third larger than the image */
+        step.m[d][d] = n[d] > 1 ? 1.35 * (double)grid->n[d] / (double)n[d] : 1;
+        step.m[d][3] = 0.5 * (double)(grid->n[d] - 1) - 0.5 * (double)(n[d] - 1) * step.m[d][d];
+    }
+    band.to_ras = vsl_affine_compose(&grid->to_ras, &step);
+    if (masked) {
+        CHECK_OK(vsl_volume_new(&mask, grid, 1));
+        for (int64_t q = 0; q < vsl_grid_voxels(grid); q++) {
+            mask.data[q] = q % grid->n[0] > 2 ? 1 : 0;
+        }
+    }
+    for (int s = 0; s < SIDES; s++) {
+        RegProblem p = {0};
+        CHECK_OK(reg_problem_new(&p, sides[s], &band, &kernel, 3, &fixed, &moving, masked ? &mask : NULL,
+                                 masked ? &mask : NULL, &map, &sim, 100));
+        CHECK_OK(reg_problem_evaluate(&p, &energy[s], &gradient.on[s], &x.on[s]));
+        similarity[s] = p.last_similarity;
+        norm[s] = p.last_norm2;
+        reg_problem_free(&p);
+    }
+    numbers_check(energy, 1e-5, "energy");
+    numbers_check(similarity, 1e-5, "similarity");
+    numbers_check(norm, 1e-5, "norm of the velocity");
+    pair_check(&gradient, 2e-4, "gradient of the energy");
+    pair_free(&gradient), pair_free(&x);
+    vsl_volume_free(&fixed);
+    vsl_volume_free(&moving);
+    vsl_volume_free(&mask);
+}
+
+TEST(energies_and_gradients_agree)
+{
+    const VslGrid grid = vsl_grid_centred((int64_t[3]){20, 22, 18}, (double[3]){4, 4, 5}),
+                  flat = vsl_grid_centred((int64_t[3]){28, 26, 1}, (double[3]){3, 3, 3});
+    const VslSimilarity kinds[3] = {VSL_SIMILARITY_LNCC, VSL_SIMILARITY_SSD, VSL_SIMILARITY_MI};
+    for (int k = 0; k < 3; k++) {
+        compare_evaluations(&grid, 1, 0, kinds[k], 0);
+        compare_evaluations(&grid, 1, 0, kinds[k], 2);
+        compare_evaluations(&grid, 2, 1, kinds[k], 2);
+        compare_evaluations(&flat, 1, 0, kinds[k], 2);
+    }
+}
+
+TEST(whole_registrations_agree)
+{
+    const VslGrid grid = vsl_grid_centred((int64_t[3]){20, 22, 18}, (double[3]){4, 4, 5}),
+                  flat = vsl_grid_centred((int64_t[3]){28, 26, 1}, (double[3]){3, 3, 3});
+    VslLddmmOptions opt = {.similarity = VSL_SIMILARITY_LNCC, .band_mm = 8, .levels = 2, .iterations = 4};
+    opt.fine_iterations = 4;
+    compare_registrations(&grid, 1, 0, opt, "lncc");
+    compare_registrations(&grid, 2, 1, opt, "lncc, two channels, masks");
+    compare_registrations(&flat, 1, 0, opt, "lncc in a plane");
+    opt.similarity = VSL_SIMILARITY_SSD;
+    opt.weight = 40000;
+    compare_registrations(&grid, 1, 1, opt, "ssd, masks");
+    opt.similarity = VSL_SIMILARITY_MI;
+    opt.weight = 8000;
+    compare_registrations(&grid, 1, 0, opt, "mi");
+}
+
+TEST(the_linear_stage_and_random_geodesics_take_any_backend)
+{
+    const VslGrid grid = vsl_grid_centred((int64_t[3]){18, 20, 16}, (double[3]){4, 4, 5});
+    const VslKernel kernel = {1, {600}, {1}, 1, 2};
+    VslVolume fixed = texture(&grid, 1, 0), moving = texture(&grid, 1, 0.05);
+    VslAffine map[SIDES];
+    VslShootResult shot[SIDES] = {{.energy_drift = 0}, {.energy_drift = 0}};
+    double worst = 0;
+    for (int s = 0; s < SIDES; s++) {
+        VslGeodesic g = {0};
+        VslAffineResult result = {0};
+        CHECK_OK(vsl_affine_register(&result, &fixed, &moving, NULL, NULL, NULL, VSL_LINEAR_AFFINE, NULL, sides[s]));
+        map[s] = result.affine;
+        CHECK_OK(vsl_geodesic_random(&g, &grid, &kernel, 20, 5, 9, 1, sides[s]));
+        CHECK_OK(vsl_shoot(&shot[s], &g, &grid, 1, 4, 1, sides[s]));
+        vsl_geodesic_free(&g);
+    }
+    CHECK(memcmp(&map[CPU], &map[OTHER], sizeof map[CPU]) == 0); /* the linear stage runs on the host */
+    for (int64_t i = 0; i < 3 * vsl_grid_voxels(&grid); i++) {
+        worst = fmax(worst, fabs((double)(shot[CPU].disp.data[i] - shot[OTHER].disp.data[i])));
+        worst = fmax(worst, fabs((double)(shot[CPU].inverse_disp.data[i] - shot[OTHER].inverse_disp.data[i])));
+    }
+    CHECK_NEAR(worst, 0, 1e-3, "mm; float32 rounding along one geodesic");
+    for (int s = 0; s < SIDES; s++) {
+        vsl_shoot_result_free(&shot[s]);
+    }
+    vsl_volume_free(&fixed);
+    vsl_volume_free(&moving);
+}
+
+static inline void run_kernel_cases(void)
+{
+    RUN(epdiff_agrees);
+    RUN(the_transpose_of_epdiff_agrees);
+    RUN(velocity_bounds_agree);
+    RUN(particles_agree);
+    RUN(cotangents_of_every_size_are_scattered_to_float_accuracy);
+    RUN(a_scatter_gives_the_same_bits_every_time);
+    RUN(velocities_that_are_not_finite_are_refused);
+    RUN(warps_and_their_transpose_agree);
+    RUN(similarities_agree);
+    RUN(fill_and_multiply_agree);
+    RUN(the_linear_stage_and_random_geodesics_take_any_backend);
+    RUN(energies_and_gradients_agree);
+    RUN(whole_registrations_agree);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* The CUDA kernels and their launchers without CUDA: the same bodies, run as host loops over blocks and threads on a
+ * backend whose memory the host cannot read in between (emulated.h), through the same cases as on a device. What this
+ * cannot show: cuFFT, the memory model of a GPU, speed. */
+#define _GNU_SOURCE /* emulated.h */
+#include "tests/parity/emulated.h"
+
+#include "registration/device_band_private.h"
+#include "registration/device_particles_private.h"
+#include "registration/device_similarity_private.h"
+#include "registration/device_warp_private.h"
+#include "registration/kernels_cuda.c" /* this program's own table: it replaces the library's */
+#include "tests/parity/backend_cases.h"
+#include "tests/parity/kernel_cases.h"
+
+TEST(the_order_of_threads_changes_no_bit)
+{
+    const Setting *c = settings;
+    const RegKernels *k = table(OTHER);
+    Pair first = pair_new(c->band, 3, 22, 1.5, 0), mid = pair_new(c->band, 3, 23, 1.5, 0), y = positions_new(c, 0.4);
+    float *host[2] = {NULL, NULL};
+    double dot[2], energy[2];
+    const int64_t count = vsl_field_count(&first.on[OTHER]);
+    for (int way = 0; way < 2; way++) {
+        Pair eta = pair_new(c->lattice, 3, 25, 1, 0), a = pair_new(c->band, 3, 26, 0, 0),
+             b = pair_new(c->band, 3, 27, 0, 0);
+        emulated.backwards = way;
+        CHECK_OK(VSL_NEW(&host[way], count, "host values"));
+        CHECK_OK(k->particles_adjoint(&eta.on[OTHER], &a.on[OTHER], &b.on[OTHER], &y.on[OTHER], &first.on[OTHER],
+                                      &mid.on[OTHER], -0.4, c->h));
+        CHECK_OK(vsl_field_download(host[way], &a.on[OTHER], count));
+        CHECK_OK(vsl_field_dot(&dot[way], &first.on[OTHER], &mid.on[OTHER]));
+        CHECK_OK(k->ssd(&energy[way], NULL, &first.on[OTHER], &mid.on[OTHER], &first.on[OTHER], 1));
+        pair_free(&eta), pair_free(&a), pair_free(&b);
+    }
+    emulated.backwards = 0;
+    CHECK(memcmp(host[0], host[1], (size_t)count * sizeof *host[0]) == 0);
+    CHECK(dot[0] == dot[1]);
+    CHECK(energy[0] == energy[1]);
+    vsl_free(host[0]);
+    vsl_free(host[1]);
+    pair_free(&first), pair_free(&mid), pair_free(&y);
+}
+
+int main(void)
+{
+    CHECK_OK(vsl_backend_open(&sides[CPU], "cpu", 2));
+    CHECK_OK(emulated_open(&sides[OTHER], 2));
+    run_backend_cases();
+    RUN(the_order_of_threads_changes_no_bit);
+    run_kernel_cases();
+    CHECK(emulated.launches > 1000);
+    vsl_backend_close(&sides[CPU]);
+    vsl_backend_close(&sides[OTHER]);
+    CHECK(emulated.count == 0); /* everything was given back */
+    return CHECK_VERDICT();
+}
