@@ -103,7 +103,8 @@ def write(results, path, threads, kind):
     for part, (title, text) in PARTS.items():
         rows = read(os.path.join(results, part + ".tsv"))
         if rows:
-            out += [f"## {title}", "", text, "", *part_table(rows), "", "Dice and seconds of each pair:", "",
+            count = len({r["pair"] for r in rows})
+            out += [f"## {title}", "", f"{count} {'pair' if count == 1 else 'pairs'}. {text}", "", *part_table(rows), "", "Dice and seconds of each pair:", "",
                     *pair_table(rows), ""]
     kernels = read(os.path.join(results, "kernels.tsv"))
     if kernels:
