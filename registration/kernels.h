@@ -53,6 +53,11 @@ typedef struct RegKernels {
     /* Transpose of warp: eta (3 channels on the lattice) = sum over voxels and channels of dE/dwarped slope. */
     VslStatus (*restrict_force)(VslField *eta, const VslField *grad, const VslField *slope, const RegLattice *lattice,
                                 double scale);
+    /* What keeps volumes from vanishing: with J the Jacobian determinant of the lattice positions y at inner nodes,
+     * *energy = sum 1/2 max(0, 1 - J/floor)^2; eta (may be NULL) += scale times its derivative in y. jac: one plane of
+     * the lattice, scratch. */
+    VslStatus (*volume_penalty)(double *energy, VslField *eta, VslField *jac, const VslField *y, double floor,
+                                double scale);
     /* Local correlation, see similarity.c. fixed: window mean of I, variance + eps, 1/window weight; 3 planes. */
     VslStatus (*lncc_prepare)(VslField *fixed, const VslField *image, const VslField *weight, const int radius[3],
                               double eps);

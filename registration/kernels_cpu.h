@@ -25,6 +25,9 @@ VslStatus reg_cpu_warp_mask(VslField *warped, const VslField *mask, const VslFie
                             const VslAffine *to_moving);
 VslStatus reg_cpu_restrict_force(VslField *eta, const VslField *grad, const VslField *slope, const RegLattice *lattice,
                                  double scale);
+/* kernels_cpu_volume.c */
+VslStatus reg_cpu_volume_penalty(double *energy, VslField *eta, VslField *jac, const VslField *y, double floor,
+                                 double scale);
 /* kernels_cpu_similarity.c */
 VslStatus reg_cpu_lncc_prepare(VslField *fixed, const VslField *image, const VslField *weight, const int radius[3],
                                double eps);

@@ -252,6 +252,7 @@ const RegKernels reg_kernels_cpu = {
     .warp = reg_cpu_warp,
     .warp_mask = reg_cpu_warp_mask,
     .restrict_force = reg_cpu_restrict_force,
+    .volume_penalty = reg_cpu_volume_penalty,
     .lncc_prepare = reg_cpu_lncc_prepare,
     .lncc = reg_cpu_lncc,
     .ssd = reg_cpu_ssd,

@@ -15,11 +15,15 @@
 const VslOption vsl_lddmm_option_table[] = {
     {"metric", VSL_OPT_CHOICE, AT(similarity), VSL_SIMILARITY_LNCC, 0, 0, "", "what the deformation makes alike",
      "ssd,lncc,mi"},
-    {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 40, 0.01, 1e6, "mm^2",
+    {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 150, 0.01, 1e6, "mm^2",
      "width of the velocity kernel: L = (1 - alpha Laplacian)^power", NULL},
-    {"power", VSL_OPT_DOUBLE, AT(power), 1.5, 1, 4, "", "smoothness of the velocity kernel", NULL},
-    {"weight", VSL_OPT_DOUBLE, AT(weight), 400, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
+    {"power", VSL_OPT_DOUBLE, AT(power), 1, 1, 4, "", "smoothness of the velocity kernel", NULL},
+    {"weight", VSL_OPT_DOUBLE, AT(weight), 600, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
      NULL},
+    {"volume-floor", VSL_OPT_DOUBLE, AT(volume_floor), 0.1, 0.01, 0.9, "",
+     "Jacobian determinant below which compression is penalised", NULL},
+    {"volume-weight", VSL_OPT_DOUBLE, AT(volume_weight), 3000, -1, 1e9, "1/mm^3",
+     "weight of that penalty; -1 switches it off", NULL},
     {"window", VSL_OPT_INT, AT(window), 6, 1, 64, "voxels",
      "half-width of the large LNCC window, in voxels of each level", NULL},
     {"small-window", VSL_OPT_INT, AT(small_window), 2, 1, 64, "voxels",
@@ -31,7 +35,7 @@ const VslOption vsl_lddmm_option_table[] = {
     {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 25, 1, 10000, "", "most iterations on the finest level",
      NULL},
     {"time-steps", VSL_OPT_INT, AT(time_steps), 3, 1, 32, "", "fewest Runge-Kutta steps of the geodesic", NULL},
-    {"drift", VSL_OPT_DOUBLE, AT(drift), 5e-4, 1e-9, 1, "",
+    {"drift", VSL_OPT_DOUBLE, AT(drift), 8e-4, 1e-9, 1, "",
      "largest change of the energy along the geodesic before more steps are taken", NULL},
     {"tolerance", VSL_OPT_DOUBLE, AT(tolerance), 1e-3, 1e-9, 1, "",
      "a level ends when five iterations lower the energy by less than this share", NULL},
@@ -90,13 +94,14 @@ static int on_iteration(void *ctx, int iteration, double energy)
     return run->opt->progress ? run->opt->progress(&p, run->opt->progress_user) : 0;
 }
 
-/* Band grid over the fixed box and a margin that keeps the periodic copies apart: one kernel width a side. */
+/* Band grid over the fixed box and a margin that keeps the periodic copies apart: half a kernel width a side,
+ * besides what the image has of empty border. */
 static VslGrid band_over(const VslGrid *fixed, double node_mm, double alpha_mm2)
 {
     double spacing[3];
     int64_t n[3];
     VslAffine step = vsl_affine_identity(); /* band voxel -> fixed voxel */
-    const double margin = 2 * sqrt(alpha_mm2) + node_mm;
+    const double margin = sqrt(alpha_mm2) + node_mm;
     vsl_grid_spacing(spacing, fixed);
     for (int d = 0; d < 3; d++) {
         if (fixed->n[d] == 1) {
@@ -213,6 +218,8 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     VSL_TRY(reg_problem_new(&next, be, band, kernel, steps, &level.fixed, &level.moving, mask.data ? &mask : NULL,
                             level.moving_mask.data ? &level.moving_mask : NULL, affine, &sim, opt->weight));
     next.drift_limit = opt->drift;
+    next.volume_floor = opt->volume_floor;
+    next.volume_weight = opt->volume_weight > 0 ? opt->volume_weight : 0;
     free_images(&level);
     level = (Images){0};
     VSL_TRY(vsl_field_new(&x_next, be, band->n, 3));

@@ -1,8 +1,10 @@
 /**
  * LDDMM registration by geodesic shooting in a band of Fourier modes.
  *
- *     E(v0) = 1/2 <L v0, v0> + weight * D(moving o A o phi_1^-1, fixed)
+ *     E(v0) = 1/2 <L v0, v0> + weight * D(moving o A o phi_1^-1, fixed) + volume_weight * V(phi_1^-1)
  *
+ * V = integral of 1/2 max(0, 1 - J / volume_floor)^2 with J = det D phi_1^-1 keeps volumes from vanishing: a geodesic
+ * cannot fold, but a strong similarity could press a structure into less than a hundredth of its volume.
  * The gradient is that of the discrete scheme: every step (Runge-Kutta EPDiff, particle tracking, interpolation,
  * similarity) is followed backward exactly. L-BFGS in w = L^(1/2) v0, coarse to fine over image pyramid and band.
  * Sources: Vialard et al., IJCV 2012; Zhang and Fletcher, IJCV 2019; Avants et al., MedIA 2008 (LNCC).
@@ -28,6 +30,7 @@ typedef struct VslLddmmOptions { /* {0} = all defaults, see the table */
     double alpha_mm2;
     double power;
     double weight;
+    double volume_floor, volume_weight;
     int window, small_window;
     double band_mm;
     int levels;

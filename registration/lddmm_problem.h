@@ -21,8 +21,9 @@ typedef struct RegProblem {
     VslGrid grid;                              /* fixed image at this level */
     VslField fixed, moving, mask, moving_mask; /* masks empty when there are none */
     RegSimilarity *similarity;
-    VslField warped, slope, grad, warped_mask, eta;
-    double weight;      /* of the similarity */
+    VslField warped, slope, grad, warped_mask, eta, jac;
+    double weight;                      /* of the similarity */
+    double volume_floor, volume_weight; /* see RegKernels.volume_penalty; weight 0 = off */
     double drift_limit; /* more time steps are taken when <m, v> drifts by more along the geodesic; 0 = never */
     double last_similarity, last_norm2, last_drift; /* of the last evaluation */
     int evaluations;

@@ -258,4 +258,34 @@ VSL_HD RegSlope reg_cubic_sample_slope(const float *f, const RegCubic *c)
     return s;
 }
 
+/* D y of lattice positions (band voxels per lattice step) by central differences at an inner node. Flat axes (step 0)
+ * keep the identity. plane: nodes of one component. */
+typedef struct RegMat3 {
+    float m[3][3]; /* m[a][b] = d y_a / d x_b */
+} RegMat3;
+
+VSL_HD RegMat3 reg_lattice_gradient(const float *y, int64_t plane, int64_t at, const int64_t step[3])
+{
+    RegMat3 d;
+    for (int a = 0; a < 3; a++) {
+        for (int b = 0; b < 3; b++) {
+            const float *f = y + a * plane + at;
+            d.m[a][b] = step[b] > 0 ? 0.5f * (f[step[b]] - f[-step[b]]) : (a == b ? 1.0f : 0.0f);
+        }
+    }
+    return d;
+}
+
+/* Cofactor (a, b): derivative of the determinant with respect to m[a][b]. */
+VSL_HD float reg_cofactor(const RegMat3 *d, int a, int b)
+{
+    const int r1 = (a + 1) % 3, r2 = (a + 2) % 3, c1 = (b + 1) % 3, c2 = (b + 2) % 3;
+    return d->m[r1][c1] * d->m[r2][c2] - d->m[r1][c2] * d->m[r2][c1];
+}
+
+VSL_HD float reg_determinant(const RegMat3 *d)
+{
+    return d->m[0][0] * reg_cofactor(d, 0, 0) + d->m[0][1] * reg_cofactor(d, 0, 1) + d->m[0][2] * reg_cofactor(d, 0, 2);
+}
+
 #endif
