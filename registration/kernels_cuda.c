@@ -11,6 +11,7 @@ static const RegKernels device_table = {
     .warp = reg_device_warp,
     .warp_mask = reg_device_warp_mask,
     .restrict_force = reg_device_restrict_force,
+    .volume_penalty = reg_device_volume_penalty,
     .lncc_prepare = reg_device_lncc_prepare,
     .lncc = reg_device_lncc,
     .ssd = reg_device_ssd,

@@ -30,6 +30,9 @@ VslStatus reg_device_warp_mask(VslField *warped, const VslField *mask, const Vsl
                                const VslAffine *to_moving);
 VslStatus reg_device_restrict_force(VslField *eta, const VslField *grad, const VslField *slope,
                                     const RegLattice *lattice, double scale);
+/* device_volume_private.h */
+VslStatus reg_device_volume_penalty(double *energy, VslField *eta, VslField *jac, const VslField *y, double floor,
+                                    double scale);
 /* device_similarity_private.h */
 VslStatus reg_device_lncc_prepare(VslField *fixed, const VslField *image, const VslField *weight, const int radius[3],
                                   double eps);

@@ -7,10 +7,20 @@
 #include "registration/device_band_private.h"
 #include "registration/device_particles_private.h"
 #include "registration/device_similarity_private.h"
+#include "registration/device_volume_private.h"
 #include "registration/device_warp_private.h"
 #include "registration/kernels_cuda.c" /* this program's own table: it replaces the library's */
 #include "tests/parity/backend_cases.h"
 #include "tests/parity/kernel_cases.h"
+
+TEST(every_kernel_of_the_table_has_a_device_version)
+{
+    void *entries[sizeof(RegKernels) / sizeof(void *)];
+    memcpy(entries, &device_table, sizeof entries);
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        CHECK(entries[i] != NULL);
+    }
+}
 
 TEST(the_order_of_threads_changes_no_bit)
 {
@@ -46,6 +56,7 @@ int main(void)
     CHECK_OK(vsl_backend_open(&sides[CPU], "cpu", 2));
     CHECK_OK(emulated_open(&sides[OTHER], 2));
     run_backend_cases();
+    RUN(every_kernel_of_the_table_has_a_device_version);
     RUN(the_order_of_threads_changes_no_bit);
     run_kernel_cases();
     CHECK(emulated.launches > 1000);
