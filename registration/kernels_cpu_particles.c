@@ -321,6 +321,9 @@ static void scatter_group(void *ctx, int64_t item, int worker)
     for (int64_t i = begin; i < end; i++) {
         const Vec4 y = {t->y[i], t->y[i + n], t->y[i + 2 * n], 0};
         const Vec4 eta = {t->eta[i], t->eta[i + n], t->eta[i + 2 * n], 0};
+        if (eta[0] == 0 && eta[1] == 0 && eta[2] == 0) {
+            continue; /* no force reached this particle: background, which is a third of a stripped head's box */
+        }
         const Cell at_y = cell_at(band, as_point(y));
         const Slope4 first = slope4(t->first, &at_y);
         const Vec4 m = y + half * first.value;

@@ -15,24 +15,26 @@
 const VslOption vsl_lddmm_option_table[] = {
     {"metric", VSL_OPT_CHOICE, AT(similarity), VSL_SIMILARITY_LNCC, 0, 0, "", "what the deformation makes alike",
      "ssd,lncc,mi"},
-    {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 150, 0.01, 1e6, "mm^2",
+    {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 200, 0.01, 1e6, "mm^2",
      "width of the velocity kernel: L = (1 - alpha Laplacian)^power", NULL},
     {"power", VSL_OPT_DOUBLE, AT(power), 1, 1, 4, "", "smoothness of the velocity kernel", NULL},
-    {"weight", VSL_OPT_DOUBLE, AT(weight), 600, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
+    {"weight", VSL_OPT_DOUBLE, AT(weight), 750, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
      NULL},
     {"volume-floor", VSL_OPT_DOUBLE, AT(volume_floor), 0.1, 0.01, 0.9, "",
      "Jacobian determinant below which compression is penalised", NULL},
     {"volume-weight", VSL_OPT_DOUBLE, AT(volume_weight), 3000, -1, 1e9, "1/mm^3",
      "weight of that penalty; -1 switches it off", NULL},
-    {"window", VSL_OPT_INT, AT(window), 6, 1, 64, "voxels",
+    {"window", VSL_OPT_INT, AT(window), 7, 1, 64, "voxels",
      "half-width of the large LNCC window, in voxels of each level", NULL},
     {"small-window", VSL_OPT_INT, AT(small_window), 2, 1, 64, "voxels",
      "half-width of the small LNCC window; the two energies are averaged", NULL},
-    {"band-mm", VSL_OPT_DOUBLE, AT(band_mm), 4, 0.1, 1000, "mm", "finest spacing of the velocity's grid", NULL},
+    {"band-mm", VSL_OPT_DOUBLE, AT(band_mm), 3.6, 0.1, 1000, "mm", "finest spacing of the velocity's grid", NULL},
+    {"band-nodes", VSL_OPT_INT, AT(band_nodes), 56, 8, 1024, "",
+     "most nodes of that grid along the image's longest axis; larger images get a coarser one", NULL},
     {"levels", VSL_OPT_INT, AT(levels), 3, 1, 8, "", "levels of the image pyramid", NULL},
     {"finest-mm", VSL_OPT_DOUBLE, AT(finest_mm), 0.1, 0.01, 1000, "mm", "finest image spacing used", NULL},
     {"iterations", VSL_OPT_INT, AT(iterations), 30, 1, 10000, "", "most iterations on a coarse level", NULL},
-    {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 25, 1, 10000, "", "most iterations on the finest level",
+    {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 18, 1, 10000, "", "most iterations on the finest level",
      NULL},
     {"time-steps", VSL_OPT_INT, AT(time_steps), 3, 1, 32, "", "fewest Runge-Kutta steps of the geodesic", NULL},
     {"drift", VSL_OPT_DOUBLE, AT(drift), 8e-4, 1e-9, 1, "",
@@ -45,14 +47,16 @@ void vsl_lddmm_preset(VslLddmmOptions *opt, VslPreset preset)
 {
     switch (preset) {
     case VSL_PRESET_FAST:
-        opt->band_mm = 5;
-        opt->fine_iterations = 8;
+        opt->band_mm = 4.6;
+        opt->fine_iterations = 9;
         break;
     case VSL_PRESET_DEFAULT: break;
     case VSL_PRESET_ACCURATE:
+        opt->band_mm = 2.6;
+        opt->band_nodes = 80;
+        opt->weight = 900;
         opt->iterations = 60;
         opt->fine_iterations = 60;
-        opt->band_mm = 3.2;
         opt->tolerance = 3e-4;
         break;
     }
@@ -192,7 +196,7 @@ out:
 }
 
 /* One level: images at `spacing`, velocity at `node` mm; x and problem move from the level before to this one. */
-static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *result, Run *run, const Images *images,
+static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *result, Run *run, Images *images,
                            double spacing, const VslGrid *band, const VslKernel *kernel, const VslAffine *affine,
                            double *similarity_before)
 {
@@ -211,6 +215,9 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
                                 .bins = 32};
     Level ctx = {run, &next};
     VSL_TRY(coarsen_all(&level, images, spacing, vsl_backend_threads(be)));
+    if (run->level + 1 == run->levels) { /* the last to need them */
+        free_images(images);
+    }
     vsl_grid_spacing(sim.spacing_mm, &level.fixed.grid);
     VSL_TRY(overlap_mask(&mask, &level.fixed.grid, &level.moving.grid, affine,
                          level.fixed_mask.data ? &level.fixed_mask : NULL));
@@ -221,7 +228,7 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     next.volume_floor = opt->volume_floor;
     next.volume_weight = opt->volume_weight > 0 ? opt->volume_weight : 0;
     free_images(&level);
-    level = (Images){0};
+    vsl_volume_free(&mask);
     VSL_TRY(vsl_field_new(&x_next, be, band->n, 3));
     if (x->data) {
         VSL_TRY(carry_over(&x_next, &next, &problem->flow, x));
@@ -238,7 +245,7 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     }
     const double voxel = next.flow.h[0] * next.flow.h[1] * next.flow.h[2];
     const RegLbfgsOptions lbfgs = {.iterations = run->most,
-                                   .history = 6,
+                                   .history = 5,
                                    .first_step = 1.0 / sqrt(voxel),
                                    .energy_tolerance = opt->tolerance,
                                    .window = 5,
@@ -284,7 +291,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     Images images = {0};
     RegProblem problem = {0};
     VslField x = {.be = be};
-    double spacing[3], finest = INFINITY, shares[8], total = 0, before = 0;
+    double spacing[3], finest = INFINITY, longest = 0, shares[8], total = 0, before = 0;
     const VslAffine identity = vsl_affine_identity(), *map = affine ? affine : &identity;
     const double start = now_seconds();
     VSL_TRY(vsl_options_resolve(&opt, vsl_lddmm_option_table));
@@ -300,11 +307,13 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     vsl_grid_spacing(spacing, &fixed->grid);
     for (int d = 0; d < 3; d++) {
         finest = fixed->grid.n[d] > 1 ? fmin(finest, spacing[d]) : finest;
+        longest = fmax(longest, spacing[d] * (double)fixed->grid.n[d]);
     }
     VSL_CHECK(isfinite(finest), VSL_E_ARG, "the fixed image is a single voxel");
     finest = fmax(finest, opt.finest_mm);
     const VslKernel kernel = {.scales = 1, .alpha_mm2 = {opt.alpha_mm2}, .weight = {1}, .gamma = 1, .power = opt.power};
-    const VslGrid finest_band = band_over(&fixed->grid, opt.band_mm, opt.alpha_mm2);
+    const VslGrid finest_band =
+        band_over(&fixed->grid, fmax(opt.band_mm, longest / (double)opt.band_nodes), opt.alpha_mm2);
     for (int l = 0; l < opt.levels; l++) {
         const int its = l + 1 < opt.levels ? opt.iterations : opt.fine_iterations;
         total += shares[l] = its * pow(8, l - opt.levels + 1);
@@ -348,8 +357,6 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     VSL_TRY(vsl_volume_new(&r.geodesic.velocity, &band, 3));
     VSL_TRY(vsl_field_download(r.geodesic.velocity.data, &problem.flow.v[0], vsl_field_count(&problem.flow.v[0])));
     reg_problem_free(&problem);
-    free_images(&images);
-    images = (Images){0};
     VSL_TRY(vsl_shoot(&r.shot, &r.geodesic, &fixed->grid, 1, 0, 1, be));
     r.seconds = now_seconds() - start;
     *out = r;

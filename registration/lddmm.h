@@ -33,6 +33,7 @@ typedef struct VslLddmmOptions { /* {0} = all defaults, see the table */
     double volume_floor, volume_weight;
     int window, small_window;
     double band_mm;
+    int band_nodes;
     int levels;
     double finest_mm;
     int iterations, fine_iterations;

@@ -71,6 +71,7 @@ VslStatus reg_problem_new(RegProblem *out, VslBackend *be, const VslGrid *band_g
         VSL_TRY(vsl_field_new(&p.warped_mask, be, fixed->grid.n, 1));
     }
     VSL_TRY(reg_similarity_new(&p.similarity, be, &p.fixed, fixed_mask ? &p.mask : NULL, similarity));
+    vsl_field_free(&p.mask); /* the similarity has its own copy */
     VSL_TRY(vsl_field_new(&p.warped, be, fixed->grid.n, fixed->channels));
     VSL_TRY(vsl_field_new(&p.grad, be, fixed->grid.n, fixed->channels));
     VSL_TRY(vsl_field_new(&p.slope, be, fixed->grid.n, 3 * fixed->channels));

@@ -95,7 +95,7 @@ TEST(a_known_geodesic_is_found_again_without_folds)
     const VslGrid grid = vsl_grid_centred((int64_t[3]){40, 44, 36}, (double[3]){3, 3, 3});
     Setting s = make_setting(&grid, 6);
     const VslSimilarity kinds[3] = {VSL_SIMILARITY_LNCC, VSL_SIMILARITY_SSD, VSL_SIMILARITY_MI};
-    const double weights[3] = {400, 40000, 8000};
+    const double weights[3] = {2000, 40000, 8000};
     for (int k = 0; k < 3; k++) {
         VslLddmmOptions opt = quick;
         VslLddmmResult r = {0};
