@@ -199,6 +199,12 @@ VslStatus reg_cpu_stage_adjoint(VslField *a, VslField *sum, const VslField *dire
     return VSL_OK;
 }
 
+/* The larger of two, or NaN when one is: a field that is not finite must not look small. */
+static float larger(float a, float b)
+{
+    return a >= b || a != a ? a : b;
+}
+
 static void bounds_row(void *ctx, int64_t item, int worker)
 {
     const Band *b = ctx;
@@ -212,9 +218,8 @@ static void bounds_row(void *ctx, int64_t item, int worker)
             const float magnitude = fabsf(v[s.c]);
             const float sum = fabsf(s.rx * (v[s.xp] - v[s.xm])) + fabsf(s.ry * (v[s.yp] - v[s.ym])) +
                               fabsf(s.rz * (v[s.zp] - v[s.zm]));
-            /* written so that a NaN wins */
-            speed = magnitude <= speed ? speed : magnitude;
-            slope = sum <= slope ? slope : sum;
+            speed = larger(speed, magnitude);
+            slope = larger(slope, sum);
         }
     }
     b->row_max[2 * item] = speed;
@@ -231,13 +236,13 @@ VslStatus reg_cpu_velocity_bounds(double *max_speed, double *max_slope, const Vs
     VSL_TRY(vsl_backend_scratch(&scratch, v->be, 4 * rows));
     b.row_max = (double *)(void *)scratch; /* scratch is 64-byte aligned */
     vsl_parallel_for(rows, vsl_backend_threads(v->be), bounds_row, &b);
-    double speed = 0, slope = 0;
+    float speed = 0, slope = 0;
     for (int64_t i = 0; i < rows; i++) {
-        speed = b.row_max[2 * i] <= speed ? speed : b.row_max[2 * i];
-        slope = b.row_max[2 * i + 1] <= slope ? slope : b.row_max[2 * i + 1];
+        speed = larger(speed, (float)b.row_max[2 * i]);
+        slope = larger(slope, (float)b.row_max[2 * i + 1]);
     }
-    *max_speed = speed;
-    *max_slope = slope;
+    *max_speed = (double)speed;
+    *max_slope = (double)slope;
 out:
     return st;
 }

@@ -251,7 +251,7 @@ static void speed_plane(void *ctx, int64_t item, int worker)
     float most = 0;
     for (int64_t i = 0; i < plane; i++) {
         const float s = fabsf(z[i]);
-        most = s <= most ? most : s; /* a NaN wins */
+        most = most >= s || most != most ? most : s; /* a NaN wins */
     }
     t->plane_speed[item] = most;
 }
@@ -402,7 +402,7 @@ VslStatus reg_cpu_particles_adjoint(VslField *eta, VslField *cot_first, VslField
     t.cot[1] = cot_mid->data;
     vsl_parallel_for(t.band.nz, threads, speed_plane, &t);
     for (int64_t k = 0; k < t.band.nz; k++) {
-        speed = t.plane_speed[k] <= speed ? speed : t.plane_speed[k];
+        speed = speed >= t.plane_speed[k] || speed != speed ? speed : t.plane_speed[k];
     }
     t.reach = (float)(0.5001 * fabs(dt) / h[2]) * speed;
     VSL_CHECK(t.reach < (float)t.band.nz, VSL_E_NUMERIC, "the velocity is not finite or crosses the whole image");
