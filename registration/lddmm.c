@@ -11,6 +11,10 @@
 #include "registration/lddmm_problem.h"
 #include "registration/pyramid.h"
 
+/* The optimisation may follow a geodesic this much more coarsely than the result that is written: its gradient is exact
+ * for whatever steps it takes. */
+enum { SLACK = 10, MOST_STEPS = 64 };
+
 #define AT(field) offsetof(VslLddmmOptions, field)
 const VslOption vsl_lddmm_option_table[] = {
     {"metric", VSL_OPT_CHOICE, AT(similarity), VSL_SIMILARITY_LNCC, 0, 0, "", "what the deformation makes alike",
@@ -36,9 +40,9 @@ const VslOption vsl_lddmm_option_table[] = {
     {"iterations", VSL_OPT_INT, AT(iterations), 30, 1, 10000, "", "most iterations on a coarse level", NULL},
     {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 18, 1, 10000, "", "most iterations on the finest level",
      NULL},
-    {"time-steps", VSL_OPT_INT, AT(time_steps), 3, 1, 32, "", "fewest Runge-Kutta steps of the geodesic", NULL},
-    {"drift", VSL_OPT_DOUBLE, AT(drift), 8e-4, 1e-9, 1, "",
-     "largest change of the energy along the geodesic before more steps are taken", NULL},
+    {"time-steps", VSL_OPT_INT, AT(time_steps), 2, 1, 32, "", "fewest Runge-Kutta steps of the geodesic", NULL},
+    {"drift", VSL_OPT_DOUBLE, AT(drift), 5e-4, 1e-9, 1, "",
+     "largest relative change of the energy along the geodesic; more steps are taken to keep it", NULL},
     {"tolerance", VSL_OPT_DOUBLE, AT(tolerance), 1e-3, 1e-9, 1, "",
      "a level ends when five iterations lower the energy by less than this share", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL}};
@@ -224,7 +228,7 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     const int steps = x->data ? problem->flow.steps : opt->time_steps;
     VSL_TRY(reg_problem_new(&next, be, band, kernel, steps, &level.fixed, &level.moving, mask.data ? &mask : NULL,
                             level.moving_mask.data ? &level.moving_mask : NULL, affine, &sim, opt->weight));
-    next.drift_limit = opt->drift;
+    next.drift_limit = SLACK * opt->drift;
     next.volume_floor = opt->volume_floor;
     next.volume_weight = opt->volume_weight > 0 ? opt->volume_weight : 0;
     free_images(&level);
@@ -277,6 +281,26 @@ static VslStatus check_inputs(const VslVolume *fixed, const VslVolume *moving, c
     if (moving_mask) {
         VSL_TRY(vsl_grid_check_same(&moving->grid, "the moving image", &moving_mask->grid, "its mask"));
     }
+out:
+    return st;
+}
+
+/* Shoots the result with as many steps as keep the drift of the energy within the limit. */
+static VslStatus shoot_within(VslLddmmResult *r, double drift, VslBackend *be)
+{
+    VslStatus st = VSL_OK;
+    VslGeodesic *g = &r->geodesic;
+    const VslGrid nothing = {{1, 1, 1}, g->fixed.to_ras}; /* one particle: only the drift is wanted */
+    for (;; g->time_steps++) {
+        VslShootResult trial = {0};
+        VSL_TRY(vsl_shoot(&trial, g, &nothing, 1, 0, 0, be));
+        const int enough = trial.energy_drift <= drift || g->time_steps >= MOST_STEPS;
+        vsl_shoot_result_free(&trial);
+        if (enough) {
+            break;
+        }
+    }
+    VSL_TRY(vsl_shoot(&r->shot, g, &g->fixed, 1, 0, 1, be));
 out:
     return st;
 }
@@ -357,7 +381,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     VSL_TRY(vsl_volume_new(&r.geodesic.velocity, &band, 3));
     VSL_TRY(vsl_field_download(r.geodesic.velocity.data, &problem.flow.v[0], vsl_field_count(&problem.flow.v[0])));
     reg_problem_free(&problem);
-    VSL_TRY(vsl_shoot(&r.shot, &r.geodesic, &fixed->grid, 1, 0, 1, be));
+    VSL_TRY(shoot_within(&r, opt.drift, be));
     r.seconds = now_seconds() - start;
     *out = r;
     r = (VslLddmmResult){0};
