@@ -62,6 +62,8 @@ void vsl_lddmm_preset(VslLddmmOptions *opt, VslPreset preset)
         opt->iterations = 60;
         opt->fine_iterations = 60;
         opt->tolerance = 3e-4;
+        opt->drift = 1e-4;
+        opt->volume_floor = 0.15;
         break;
     }
 }
@@ -246,6 +248,7 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
         vsl_field_free(&zero);
         VSL_TRY(st);
         *similarity_before = next.last_similarity;
+        next.evaluations = 0; /* the level starts now */
     }
     const double voxel = next.flow.h[0] * next.flow.h[1] * next.flow.h[2];
     const RegLbfgsOptions lbfgs = {.iterations = run->most,

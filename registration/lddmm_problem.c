@@ -103,11 +103,18 @@ static VslStatus evaluate(RegProblem *p, double *energy, VslField *gradient, con
     const double voxel = f->h[0] * f->h[1] * f->h[2];
     double xx = 0;
     VSL_TRY(vsl_filter_apply(f->filter, &f->m[0], x, &f->root));
-    VSL_TRY(reg_flow_shoot(f, &p->last_norm2, &p->last_drift));
-    while (p->drift_limit > 0 && p->last_drift > p->drift_limit && f->steps < MAX_STEPS) {
+    /* Too few steps for this velocity: take more. A trial that blows up is only a bad trial, unless it is where a level
+     * starts, on a finer band than the steps were chosen for. */
+    for (;;) {
+        st = reg_flow_shoot(f, &p->last_norm2, &p->last_drift);
+        const int blew_up = st == VSL_E_NUMERIC && p->evaluations == 1;
+        if (f->steps >= MAX_STEPS ||
+            !(blew_up || (st == VSL_OK && p->drift_limit > 0 && p->last_drift > p->drift_limit))) {
+            break;
+        }
         VSL_TRY(reg_flow_set_steps(f, f->steps + 1));
-        VSL_TRY(reg_flow_shoot(f, &p->last_norm2, &p->last_drift));
     }
+    VSL_TRY(st);
     VSL_TRY(reg_flow_pull_back(f, p->lattice.n, &p->lattice_to_band));
     VSL_TRY(f->op->warp(&p->warped, gradient ? &p->slope : NULL, &p->moving, &f->y[0], &p->lattice, &p->to_moving));
     if (p->moving_mask.data) {
