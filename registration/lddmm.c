@@ -56,14 +56,14 @@ void vsl_lddmm_preset(VslLddmmOptions *opt, VslPreset preset)
         break;
     case VSL_PRESET_DEFAULT: break;
     case VSL_PRESET_ACCURATE:
-        opt->band_mm = 2.6;
-        opt->band_nodes = 80;
-        opt->weight = 900;
-        opt->iterations = 60;
-        opt->fine_iterations = 60;
-        opt->tolerance = 3e-4;
-        opt->drift = 1e-4;
-        opt->volume_floor = 0.15;
+        opt->band_mm = 3;
+        opt->band_nodes = 72;
+        opt->weight = 850;
+        opt->iterations = 50;
+        opt->fine_iterations = 40;
+        opt->tolerance = 5e-4;
+        opt->volume_floor = 0.2;
+        opt->volume_weight = 5000;
         break;
     }
 }

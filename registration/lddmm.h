@@ -51,7 +51,7 @@ typedef struct VslLddmmResult { /* world mm, RAS+; free with vsl_lddmm_result_fr
     VslGeodesic geodesic;
     VslShootResult shot;                        /* disp and inverse_disp on the fixed grid */
     double similarity_before, similarity_after; /* mean per mm^3, higher is better */
-    double energy_before, energy_after;
+    double energy_before, energy_after;         /* of the finest level: where it started and ended */
     int iterations, evaluations;
     double seconds;
 } VslLddmmResult;
