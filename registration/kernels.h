@@ -3,7 +3,7 @@
  * flow.c, similarity.c and lddmm.c. Every field of a call lives on the table's backend.
  *
  * Band grid: periodic, spacing h (mm); velocities v in mm per unit time along its axes, momenta m = L v, 3 channels.
- * Positions of particles are in voxels of the band grid. @test registration/test_kernels.c, parity/
+ * Positions of particles are in voxels of the band grid. @test registration/test_flow.c, test_similarity.c, parity/
  */
 #ifndef VSL_REGISTRATION_KERNELS_H
 #define VSL_REGISTRATION_KERNELS_H

@@ -1,6 +1,6 @@
 /**
  * Limited-memory BFGS for unknowns that live on a backend, with a backtracking line search.
- * Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 3.1. @test registration/test_lbfgs.c
+ * Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 3.1. @test registration/test_affine.c, test_lddmm.c
  */
 #ifndef VSL_REGISTRATION_LBFGS_H
 #define VSL_REGISTRATION_LBFGS_H

@@ -1,6 +1,6 @@
 /**
  * The LDDMM energy on one level of the pyramid and its gradient in x = L^(1/2) v0. Internal to registration.
- * @test registration/test_lddmm.c (central differences)
+ * @test registration/test_lddmm_gradient.c
  */
 #ifndef VSL_REGISTRATION_LDDMM_PROBLEM_H
 #define VSL_REGISTRATION_LDDMM_PROBLEM_H

@@ -5,7 +5,7 @@
  * interpolant at the point (not a difference quotient), because gradients must be exact derivatives of the discrete
  * energy. Indices of one field fit in int32 (registration/flow.c and lddmm.c check), which lets the CPU gather 16
  * lanes.
- * @test registration/test_kernels.c
+ * @test registration/test_flow.c, test_lddmm_gradient.c
  */
 #ifndef VSL_REGISTRATION_POINT_H
 #define VSL_REGISTRATION_POINT_H

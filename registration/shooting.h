@@ -4,7 +4,7 @@
  * EPDiff  dm/dt = -( (Dv)^T m + div(m (x) v) ),  v = K m,  on the periodic band grid by classical Runge-Kutta steps
  * (differences are central, so that <m, v> is conserved by the semi-discrete equation). phi_1^-1 follows particles from
  * the fixed grid backward through v_t. Source: Vialard et al., IJCV 2012, eq. 6-9; Zhang and Fletcher, IJCV 2019.
- * @test registration/test_shooting.c
+ * @test registration/test_flow.c, test_lddmm.c
  */
 #ifndef VSL_REGISTRATION_SHOOTING_H
 #define VSL_REGISTRATION_SHOOTING_H

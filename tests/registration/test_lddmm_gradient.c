@@ -83,7 +83,7 @@ static void check_case(const Case *c, uint64_t stream)
     CHECK_OK(reg_problem_new(&p, be, &band, &kernel, 5, &fixed, &moving, c->with_masks ? &fixed_mask : NULL, NULL,
                              &affine, &sim, 3.0));
     p.volume_floor = 0.95; /* reached by this deformation, so that the penalty's derivative counts */
-    p.volume_weight = 2;
+    p.volume_weight = 20;
     VslField *all[4] = {&x, &d, &g, &trial};
     for (int i = 0; i < 4; i++) {
         CHECK_OK(vsl_field_new(all[i], be, band.n, 3));
