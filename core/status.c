@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static _Thread_local char last_error[1024];
+enum { MOST_LETTERS = 16384 }; /* room for every difference between two networks */
+
+static _Thread_local char last_error[MOST_LETTERS];
 
 VslStatus vsl_fail(VslStatus code, const char *where, const char *fmt, ...)
 {

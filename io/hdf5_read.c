@@ -138,9 +138,7 @@ static const char *heap_name(const HdfFile *f, uint64_t heap, uint64_t offset)
     return (const char *)f->bytes + data + offset;
 }
 
-/* Looks through the symbols of one leaf; *found: their entry. */
-static VslStatus search_leaf(const unsigned char **found, const HdfFile *f, uint64_t leaf, uint64_t heap,
-                             const char *name)
+static VslStatus visit_leaf(const HdfFile *f, uint64_t leaf, uint64_t heap, HdfVisit *visit, void *user)
 {
     VslStatus st = VSL_OK;
     VSL_CHECK(hdf_holds(f, leaf, 8) && memcmp(f->bytes + leaf, "SNOD", 4) == 0, VSL_E_FORMAT,
@@ -152,23 +150,22 @@ static VslStatus search_leaf(const unsigned char **found, const HdfFile *f, uint
         const unsigned char *entry = f->bytes + leaf + 8 + 40 * i;
         const char *label = heap_name(f, heap, hdf_little(entry, 8));
         VSL_CHECK(label, VSL_E_FORMAT, "%s: a name in its root group is damaged", vsl_path_text(f->path).text);
-        if (strcmp(label, name) == 0) {
-            *found = entry;
-        }
+        VSL_TRY(visit(user, label, entry));
     }
 out:
     return st;
 }
 
-/* The entry of a name in the root group; *found stays NULL when there is none. Nodes of the group's B-tree wait in a
- * list; a node's level is below its parent's, so that the walk ends. */
-static VslStatus search_group(const unsigned char **found, const HdfFile *f, const HdfObject *root, const char *name)
+/* Nodes of the group's B-tree wait in a list; a node's level is below its parent's, so that the walk ends. */
+VslStatus hdf_each_entry(const HdfFile *f, const HdfObject *root, HdfVisit *visit, void *user)
 {
     VslStatus st = VSL_OK;
     const HdfMessage *table = hdf_message(root, MESSAGE_SYMBOL_TABLE);
     uint64_t node[MOST_GROUP_NODES];
     int level[MOST_GROUP_NODES], nodes = 1;
 
+    VSL_CHECK(!hdf_message(root, MESSAGE_LINK) && !hdf_message(root, MESSAGE_LINK_INFO), VSL_E_UNSUPPORTED,
+              "%s: its root group has external links or links in %s", vsl_path_text(f->path).text, newer);
     VSL_CHECK(table && table->size >= 16, VSL_E_UNSUPPORTED, "%s: its root group has links in %s",
               vsl_path_text(f->path).text, newer);
     const uint64_t heap = hdf_little(table->data + 8, 8);
@@ -185,7 +182,7 @@ static VslStatus search_group(const unsigned char **found, const HdfFile *f, con
         for (uint64_t i = 0; i < entries; i++) {
             const uint64_t child = hdf_little(p + 32 + 16 * i, 8);
             if (p[5] == 0) {
-                VSL_TRY(search_leaf(found, f, child, heap, name));
+                VSL_TRY(visit_leaf(f, child, heap, visit, user));
                 continue;
             }
             VSL_CHECK(nodes < MOST_GROUP_NODES, VSL_E_FORMAT, "%s: its root group has too many entries",
@@ -198,27 +195,67 @@ out:
     return st;
 }
 
-VslStatus hdf_open_dataset(HdfObject *out, const HdfFile *f, const HdfObject *root, const char *name)
+typedef struct Search {
+    const char *name;
+    const unsigned char *entry, *itk; /* of that name; of what an ITK transform has */
+} Search;
+
+static VslStatus search(void *user, const char *label, const unsigned char *entry)
+{
+    Search *s = user;
+    s->entry = strcmp(label, s->name) == 0 ? entry : s->entry;
+    s->itk = strcmp(label, "TransformGroup") == 0 ? entry : s->itk;
+    return VSL_OK;
+}
+
+VslStatus hdf_open_entry(HdfObject *out, const HdfFile *f, const char *label, const unsigned char *entry)
 {
     enum { LINK_IS_SOFT = 2 };
     VslStatus st = VSL_OK;
-    const unsigned char *entry = NULL, *itk = NULL;
-
-    VSL_CHECK(!hdf_message(root, MESSAGE_LINK) && !hdf_message(root, MESSAGE_LINK_INFO), VSL_E_UNSUPPORTED,
-              "%s: its root group has external links or links in %s", vsl_path_text(f->path).text, newer);
-    VSL_TRY(search_group(&entry, f, root, name));
-    if (!entry) {
-        VSL_TRY(search_group(&itk, f, root, "TransformGroup"));
-    }
-    VSL_CHECK(entry, itk ? VSL_E_UNSUPPORTED : VSL_E_FORMAT, "%s: has no dataset /%s, expected a velocity file%s",
-              vsl_path_text(f->path).text, name, itk ? "; it is a composite transform of ITK" : "");
     VSL_CHECK(hdf_little(entry + 16, 4) != LINK_IS_SOFT, VSL_E_UNSUPPORTED,
-              "%s: /%s is a soft link, expected a dataset", vsl_path_text(f->path).text, name);
-    VSL_TRY(open_object(out, f, hdf_little(entry + 8, 8), name));
+              "%s: /%s is a soft link, expected a dataset", vsl_path_text(f->path).text, vsl_path_text(label).text);
+    VSL_TRY(open_object(out, f, hdf_little(entry + 8, 8), label));
     VSL_CHECK(hdf_message(out, MESSAGE_TYPE) && hdf_message(out, MESSAGE_SPACE), VSL_E_FORMAT,
-              "%s: /%s is not a dataset", vsl_path_text(f->path).text, name);
+              "%s: /%s is not a dataset", vsl_path_text(f->path).text, vsl_path_text(label).text);
     VSL_CHECK(!hdf_message(out, MESSAGE_ATTRIBUTE_INFO), VSL_E_UNSUPPORTED, "%s: /%s keeps its attributes in %s",
-              vsl_path_text(f->path).text, name, newer);
+              vsl_path_text(f->path).text, vsl_path_text(label).text, newer);
+out:
+    return st;
+}
+
+VslStatus hdf_open_dataset(HdfObject *out, const HdfFile *f, const HdfObject *root, const char *name,
+                           const char *expected)
+{
+    VslStatus st = VSL_OK;
+    Search s = {.name = name};
+    VSL_TRY(hdf_each_entry(f, root, search, &s));
+    VSL_CHECK(s.entry, s.itk ? VSL_E_UNSUPPORTED : VSL_E_FORMAT, "%s: has no dataset /%s, expected %s%s",
+              vsl_path_text(f->path).text, name, expected, s.itk ? "; it is a composite transform of ITK" : "");
+    VSL_TRY(hdf_open_entry(out, f, name, s.entry));
+out:
+    return st;
+}
+
+VslStatus hdf_check_format(const HdfFile *f, const HdfObject *root, const char *format, int64_t version, int is_sealed)
+{
+    VslStatus st = VSL_OK;
+    char text[HDF_TEXT_ROOM];
+    int64_t found;
+
+    if (hdf_has_attribute(root, "Format")) { /* else what is missing inside is the better sentence */
+        VSL_TRY(hdf_get_text(text, f, root, "Format"));
+        VSL_CHECK(strcmp(text, format) == 0, VSL_E_FORMAT, "%s: is an HDF5 file of format '%s', expected '%s'",
+                  vsl_path_text(f->path).text, vsl_path_text(text).text, format);
+    }
+    VSL_CHECK(is_sealed || !hdf_has_attribute(root, "Seal"), VSL_E_FORMAT,
+              "%s: has lost the checksum at its end: it was cut short or changed after it was written",
+              vsl_path_text(f->path).text);
+    if (hdf_has_attribute(root, "FormatVersion")) {
+        VSL_TRY(hdf_get_integers(&found, 0, f, root, "FormatVersion"));
+        VSL_CHECK(found == version, VSL_E_UNSUPPORTED,
+                  "%s: is a '%s' file of version %lld, this build reads version %lld; a newer Vesal may read it",
+                  vsl_path_text(f->path).text, format, (long long)found, (long long)version);
+    }
 out:
     return st;
 }

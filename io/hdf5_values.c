@@ -312,7 +312,7 @@ out:
     return st;
 }
 
-VslStatus hdf_floats_size(int64_t n[HDF_RANK], const HdfFile *f, const HdfObject *dataset, const char *name)
+VslStatus hdf_floats_size(HdfSpace *out, const HdfFile *f, const HdfObject *dataset, const char *name)
 {
     VslStatus st = VSL_OK;
     const HdfMessage *type_at = hdf_message(dataset, MESSAGE_TYPE), *space_at = hdf_message(dataset, MESSAGE_SPACE);
@@ -322,23 +322,24 @@ VslStatus hdf_floats_size(int64_t n[HDF_RANK], const HdfFile *f, const HdfObject
     VSL_CHECK(type.kind == HDF_FLOAT && type.size == 4, VSL_E_UNSUPPORTED,
               "%s: /%s is not of 32-bit floating-point numbers", vsl_path_text(f->path).text, name);
     VSL_TRY(hdf_parse_space(&space, f, space_at->data, space_at->size, name));
-    VSL_CHECK(space.rank == HDF_RANK, VSL_E_FORMAT, "%s: /%s has rank %d, expected 4: (3, n2, n1, n0)",
-              vsl_path_text(f->path).text, name, space.rank);
-    memcpy(n, space.n, HDF_RANK * sizeof *n);
+    VSL_CHECK(space.rank >= 0, VSL_E_FORMAT, "%s: /%s is empty", vsl_path_text(f->path).text, name);
+    *out = space;
 out:
     return st;
 }
 
-VslStatus hdf_get_floats(float *out, const HdfFile *f, const HdfObject *dataset, const int64_t n[HDF_RANK],
-                         const char *name)
+VslStatus hdf_get_floats(float *out, const HdfFile *f, const HdfObject *dataset, const HdfSpace *size, const char *name)
 {
     VslStatus st = VSL_OK;
-    const int64_t values = n[0] * n[1] * n[2] * n[3];
+    int64_t values = 1;
     const HdfMessage *layout = hdf_message(dataset, MESSAGE_LAYOUT), *type_at = hdf_message(dataset, MESSAGE_TYPE);
     ChunkReader r = {.file = f, .name = name};
     HdfType type = {0};
 
-    memcpy(r.n, n, sizeof r.n);
+    for (int d = 0; d < size->rank; d++) {
+        values *= size->n[d];
+    }
+    memcpy(r.n, size->n, sizeof r.n);
     VSL_TRY(hdf_parse_type(&type, f, type_at->data, type_at->size, name));
     VSL_CHECK(!hdf_message(dataset, MESSAGE_EXTERNAL), VSL_E_UNSUPPORTED,
               "%s: /%s keeps its values in other files, expected all in one", vsl_path_text(f->path).text, name);
@@ -350,6 +351,8 @@ VslStatus hdf_get_floats(float *out, const HdfFile *f, const HdfObject *dataset,
               "%s: /%s is stored %s, expected chunks or one block", vsl_path_text(f->path).text, name,
               layout->data[1] == LAYOUT_COMPACT ? "in its header" : "in an unknown way");
     if (layout->data[1] == LAYOUT_CHUNKED) {
+        VSL_CHECK(size->rank == HDF_RANK, VSL_E_UNSUPPORTED, "%s: /%s has rank %d in chunks, expected one block",
+                  vsl_path_text(f->path).text, name, size->rank);
         VSL_TRY(read_chunked(out, &r, layout, hdf_message(dataset, MESSAGE_FILTERS)));
     } else {
         VSL_TRY(read_block(out, f, layout, values * 4, name));

@@ -68,12 +68,20 @@ out:
     return st;
 }
 
-VslStatus hdf_put_floats(HdfWriter *w, const char *name, const float *data, const int64_t n[HDF_RANK])
+VslStatus hdf_put_floats(HdfWriter *w, const char *name, const float *data, int rank, const int64_t *n)
 {
     VslStatus st = VSL_OK;
-    const hsize_t size[HDF_RANK] = {(hsize_t)n[0], (hsize_t)n[1], (hsize_t)n[2], (hsize_t)n[3]};
-    const hid_t space = H5Screate_simple(HDF_RANK, size, NULL), how = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t size[HDF_MOST_RANK] = {0};
+    for (int d = 0; d < rank; d++) {
+        size[d] = (hsize_t)n[d];
+    }
+    const hid_t space = rank ? H5Screate_simple(rank, size, NULL) : H5Screate(H5S_SCALAR);
+    const hid_t how = H5Pcreate(H5P_DATASET_CREATE);
 
+    if (w->dataset > 0) {
+        H5Dclose(w->dataset);
+    }
+    w->dataset = 0;
     VSL_CHECK(space >= 0 && how >= 0 && H5Pset_obj_track_times(how, 0) >= 0, VSL_E_EXTERNAL,
               "the HDF5 library cannot describe /%s", name);
     w->dataset = H5Dcreate2(w->file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, how, H5P_DEFAULT);

@@ -1,8 +1,6 @@
 /* The velocity file: what it holds (docs/velocity-file.md), its seal, and its way to disk.
- *
- * After the HDF5 bytes stand eight bytes of magic and the SHA-256 of all before it. HDF5 readers stop at the end that
- * the superblock states and never see them; ours refuses any file whose seal is broken. A file without a seal was made
- * by someone else and is read too, if hdf5_read.c can make sense of it. */
+ * A file whose seal is broken is refused. A file without a seal was made by someone else and is read too, if
+ * hdf5_read.c can make sense of it. */
 #include <math.h>
 #include <string.h>
 
@@ -10,17 +8,14 @@
 #include "io/file_in.h"
 #include "io/file_out.h"
 #include "io/path.h"
-#include "io/sha256.h"
 #include "io/transform_io.h"
 #include "io/velocity_private.h"
 #include "io/hdf5_private.h"
 
-enum { VERSION = 1, MAGIC_BYTES = 8, SEAL_BYTES = MAGIC_BYTES + VSL_SHA256_BYTES, MOST_STEPS = 1000000 };
+enum { VERSION = 1, MOST_STEPS = 1000000 };
 
 static const int64_t MOST_BYTES = (int64_t)1 << 34;
-static const char dataset_name[] = "velocity", format_name[] = "vesal velocity", kernel_name[] = "sobolev",
-                  seal_name[] = "sha256";
-static const char seal_magic[MAGIC_BYTES + 1] = "\nVSLSHA2";
+static const char dataset_name[] = "velocity", format_name[] = "vesal velocity", kernel_name[] = "sobolev";
 
 static VslStatus check_grid(const VslGrid *g, const char *what, VslStatus code, const char *path)
 {
@@ -81,7 +76,7 @@ static VslStatus put_attributes(HdfWriter *w, const VslGeodesic *g)
     }
     VSL_TRY(hdf_put_text(w, 1, "Format", format_name));
     VSL_TRY(hdf_put_integers(w, 1, "FormatVersion", &version, 0));
-    VSL_TRY(hdf_put_text(w, 1, "Seal", seal_name));
+    VSL_TRY(hdf_put_seal_note(w));
     VSL_TRY(hdf_put_text(w, 0, "Kernel", kernel_name));
     VSL_TRY(hdf_put_doubles(w, 0, "Gamma", &g->kernel.gamma, 0, 0));
     VSL_TRY(hdf_put_doubles(w, 0, "Power", &g->kernel.power, 0, 0));
@@ -105,7 +100,7 @@ static VslStatus serialise(char **out, int64_t *count, const VslGeodesic *g)
     const int64_t n[HDF_RANK] = {3, band->n[2], band->n[1], band->n[0]};
 
     VSL_TRY(hdf_write_begin(&w));
-    VSL_TRY(hdf_put_floats(&w, dataset_name, g->velocity.data, n));
+    VSL_TRY(hdf_put_floats(&w, dataset_name, g->velocity.data, HDF_RANK, n));
     VSL_TRY(put_attributes(&w, g));
     VSL_TRY(hdf_write_image(out, count, &w));
 out:
@@ -153,39 +148,19 @@ out:
     return st;
 }
 
-static VslStatus check_format(const HdfFile *f, const HdfObject *root, int is_sealed)
-{
-    VslStatus st = VSL_OK;
-    char text[HDF_TEXT_ROOM];
-    int64_t version;
-
-    if (hdf_has_attribute(root, "Format")) { /* else the missing dataset is the better sentence */
-        VSL_TRY(hdf_get_text(text, f, root, "Format"));
-        VSL_CHECK(strcmp(text, format_name) == 0, VSL_E_FORMAT, "%s: is an HDF5 file of format '%s', expected '%s'",
-                  vsl_path_text(f->path).text, vsl_path_text(text).text, format_name);
-    }
-    VSL_CHECK(is_sealed || !hdf_has_attribute(root, "Seal"), VSL_E_FORMAT,
-              "%s: has lost the checksum at its end: it was cut short or changed after it was written",
-              vsl_path_text(f->path).text);
-    if (hdf_has_attribute(root, "FormatVersion")) {
-        VSL_TRY(hdf_get_integers(&version, 0, f, root, "FormatVersion"));
-        VSL_CHECK(version == VERSION, VSL_E_UNSUPPORTED,
-                  "%s: is a velocity file of version %lld, this build reads version %d; a newer Vesal may read it",
-                  vsl_path_text(f->path).text, (long long)version, VERSION);
-    }
-out:
-    return st;
-}
-
 /* Sizes are judged before anything is allocated. */
 static VslStatus get_velocity(VslVolume *v, const HdfFile *f, const HdfObject *dataset)
 {
     enum { GZIP_MOST_RATIO = 1032 };
     VslStatus st = VSL_OK;
-    int64_t size = 4, n[HDF_RANK];
+    int64_t size = 4;
+    HdfSpace space = {0};
+    const int64_t *n = space.n;
     VslGrid grid = v->grid;
 
-    VSL_TRY(hdf_floats_size(n, f, dataset, dataset_name));
+    VSL_TRY(hdf_floats_size(&space, f, dataset, dataset_name));
+    VSL_CHECK(space.rank == HDF_RANK, VSL_E_FORMAT, "%s: /%s has rank %d, expected 4: (3, n2, n1, n0)",
+              vsl_path_text(f->path).text, dataset_name, space.rank);
     VSL_CHECK(n[0] == 3, VSL_E_FORMAT, "%s: /%s has %lld components, expected 3", vsl_path_text(f->path).text,
               dataset_name, (long long)n[0]);
     for (int d = 0; d < HDF_RANK; d++) {
@@ -199,7 +174,7 @@ static VslStatus get_velocity(VslVolume *v, const HdfFile *f, const HdfObject *d
         grid.n[d] = n[3 - d];
     }
     VSL_TRY(vsl_volume_new(v, &grid, 3));
-    VSL_TRY(hdf_get_floats(v->data, f, dataset, n, dataset_name));
+    VSL_TRY(hdf_get_floats(v->data, f, dataset, &space, dataset_name));
 out:
     return st;
 }
@@ -210,28 +185,10 @@ static VslStatus parse_hdf5(VslGeodesic *g, const HdfFile *f, int is_sealed)
     HdfObject root, dataset;
 
     VSL_TRY(hdf_open_root(&root, f));
-    VSL_TRY(check_format(f, &root, is_sealed));
-    VSL_TRY(hdf_open_dataset(&dataset, f, &root, dataset_name));
+    VSL_TRY(hdf_check_format(f, &root, format_name, VERSION, is_sealed));
+    VSL_TRY(hdf_open_dataset(&dataset, f, &root, dataset_name, "a velocity file"));
     VSL_TRY(get_attributes(g, f, &dataset));
     VSL_TRY(get_velocity(&g->velocity, f, &dataset));
-out:
-    return st;
-}
-
-/* Takes the seal off, if there is one, and checks it. */
-static VslStatus open_seal(int64_t *count, int *is_sealed, const char *bytes, const char *path)
-{
-    VslStatus st = VSL_OK;
-    unsigned char digest[VSL_SHA256_BYTES];
-    const char *seal = bytes + (*count < SEAL_BYTES ? 0 : *count - SEAL_BYTES);
-
-    *is_sealed = *count >= SEAL_BYTES && memcmp(seal, seal_magic, MAGIC_BYTES) == 0;
-    if (*is_sealed) {
-        *count -= SEAL_BYTES;
-        VSL_TRY(vsl_sha256(digest, bytes, (size_t)*count));
-        VSL_CHECK(memcmp(digest, seal + MAGIC_BYTES, sizeof digest) == 0, VSL_E_FORMAT,
-                  "%s: its checksum does not hold: the file is damaged", vsl_path_text(path).text);
-    }
 out:
     return st;
 }
@@ -242,7 +199,7 @@ VslStatus velocity_parse(VslGeodesic *out, const char *bytes, int64_t count, con
     VslGeodesic g = {0};
     int is_sealed = 0;
 
-    VSL_TRY(open_seal(&count, &is_sealed, bytes, path));
+    VSL_TRY(hdf_open_seal(&count, &is_sealed, bytes, path));
     const HdfFile f = {(const unsigned char *)bytes, count, path};
     VSL_TRY(parse_hdf5(&g, &f, is_sealed));
     VSL_TRY(check_geodesic(&g, VSL_E_FORMAT, path));
@@ -295,18 +252,14 @@ VslStatus vsl_velocity_write(const char *path, const VslGeodesic *g)
     VslStatus st = VSL_OK;
     char *bytes = NULL;
     int64_t count = 0;
-    unsigned char digest[VSL_SHA256_BYTES];
     VslFileOut *file = NULL;
 
     VSL_CHECK(g->velocity.data && g->velocity.channels == 3, VSL_E_ARG, "%s: a velocity needs 3 channels, got %d",
               vsl_path_text(path).text, g->velocity.channels);
     VSL_TRY(check_geodesic(g, VSL_E_ARG, path));
     VSL_TRY(serialise(&bytes, &count, g));
-    VSL_TRY(vsl_sha256(digest, bytes, (size_t)count));
     VSL_TRY(vsl_file_out_open(&file, path));
-    VSL_TRY(vsl_file_out_write(file, bytes, (size_t)count));
-    VSL_TRY(vsl_file_out_write(file, seal_magic, MAGIC_BYTES));
-    VSL_TRY(vsl_file_out_write(file, digest, sizeof digest));
+    VSL_TRY(hdf_write_sealed(file, bytes, count));
     vsl_free(bytes);
     bytes = NULL;
     VSL_TRY(verify(vsl_file_out_temporary(file), g, path));

@@ -106,6 +106,25 @@ static void save_text(void)
     save("fuzz_text", "ants.mat", both, sizeof both);
 }
 
+static void save_safetensors(void)
+{
+    static const char *const headers[] = {
+        "{}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+        "{\"__metadata__\":{\"k\":\"v\"},\"b\":{\"dtype\":\"F16\",\"shape\":[1,2],\"data_offsets\":[4,8]},"
+        "\"a\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]}}",
+    };
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        char name[32];
+        unsigned char file[512] = {0};
+        const size_t length = strlen(headers[i]);
+        file[0] = (unsigned char)length;
+        memcpy(file + 8, headers[i], length);
+        snprintf(name, sizeof name, "%zu.safetensors", i);
+        save("fuzz_safetensors", name, file, (int64_t)(8 + length + (i ? 8 : 0)));
+    }
+}
+
 int main(int argc, char **argv)
 {
     folder = argc > 1 ? argv[1] : ".";
@@ -113,5 +132,6 @@ int main(int argc, char **argv)
     save_nifti();
     save_inflate();
     save_text();
+    save_safetensors();
     return 0;
 }
