@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "registration/select.h"
+#include "core/select.h"
 
 static int is_inside(const double index[3], const int64_t n[3])
 {
@@ -66,8 +66,8 @@ VslStatus vsl_inverse_consistency(VslInverseConsistency *out, const VslVolume *f
     VSL_CHECK(count > 0, VSL_E_NUMERIC, "no voxel is mapped into the inverse field, so that it cannot be judged");
     VSL_CHECK(isfinite(sum), VSL_E_NUMERIC, "a displacement is not finite, so that the round trip cannot be judged");
     *out = (VslInverseConsistency){.mean_mm = sum / (double)count,
-                                   .p95_mm = reg_percentile(distance, count, 95),
-                                   .max_mm = reg_percentile(distance, count, 100),
+                                   .p95_mm = vsl_percentile(distance, count, 95),
+                                   .max_mm = vsl_percentile(distance, count, 100),
                                    .mean_vox = sum_vox / (double)count};
 out:
     vsl_free(distance);

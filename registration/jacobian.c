@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "core/parallel.h"
-#include "registration/select.h"
+#include "core/select.h"
 
 typedef struct Jacobian {
     const VslVolume *disp;
@@ -105,11 +105,11 @@ VslStatus vsl_jacobian_stats(VslJacobianStats *out, const VslVolume *jac, const 
         }
     }
     VSL_CHECK(count > 0, VSL_E_ARG, "no finite Jacobian value is inside the mask (%lld voxels)", (long long)s.voxels);
-    s.p001 = reg_percentile(finite, count, 0.1);
-    s.median = reg_percentile(finite, count, 50);
-    s.p999 = reg_percentile(finite, count, 99.9);
-    s.min = reg_percentile(finite, count, 0);
-    s.max = reg_percentile(finite, count, 100);
+    s.p001 = vsl_percentile(finite, count, 0.1);
+    s.median = vsl_percentile(finite, count, 50);
+    s.p999 = vsl_percentile(finite, count, 99.9);
+    s.min = vsl_percentile(finite, count, 0);
+    s.max = vsl_percentile(finite, count, 100);
     if (positive > 0) {
         const double mean = sum / (double)positive, variance = squares / (double)positive - mean * mean;
         s.sd_log = sqrt(variance > 0 ? variance : 0);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/parallel.h"
-#include "registration/select.h"
+#include "core/select.h"
 
 typedef struct Tally {
     int64_t a, b, both;
@@ -280,8 +280,8 @@ static void surface_item(void *ctx, int64_t item, int worker)
     }
     if (count > 0) { /* a grid of a single voxel has no faces */
         row->surface_mean_mm = sum / (double)count;
-        row->surface_p95_mm = reg_percentile(box.distances, count, 95);
-        row->surface_max_mm = reg_percentile(box.distances, count, 100);
+        row->surface_p95_mm = vsl_percentile(box.distances, count, 95);
+        row->surface_max_mm = vsl_percentile(box.distances, count, 100);
     }
 out:
     box_free(&box);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/parallel.h"
-#include "registration/select.h"
+#include "core/select.h"
 
 /* Voxels are counted in this many parts, whose histograms are added in order: the same bits for every thread count. */
 enum { PARTS = 32, MIN_BINS = 8, MAX_BINS = 256 };
@@ -157,11 +157,11 @@ static VslStatus find_range(double range[2], const float *values, const float *m
         }
     }
     VSL_CHECK(count > 0, VSL_E_NUMERIC, "the %s image has no finite voxel inside the masks", what);
-    range[0] = reg_percentile(copy, count, 0.1);
-    range[1] = reg_percentile(copy, count, 99.9);
+    range[0] = vsl_percentile(copy, count, 0.1);
+    range[1] = vsl_percentile(copy, count, 99.9);
     if (!(range[1] > range[0])) { /* almost everything is background */
-        range[0] = reg_percentile(copy, count, 0);
-        range[1] = reg_percentile(copy, count, 100);
+        range[0] = vsl_percentile(copy, count, 0);
+        range[1] = vsl_percentile(copy, count, 100);
     }
     VSL_CHECK(range[1] > range[0], VSL_E_NUMERIC, "the %s image is constant (%g) inside the masks", what, range[0]);
 out:

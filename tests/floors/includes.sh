@@ -40,14 +40,16 @@ check() {
     floor "$1" core
     floor "$1" io core
     floor "$1" registration core
+    floor "$1" nn core
     floor "$1" phantom core registration
-    floor "$1" cli core io registration phantom
-    for name in core io registration phantom; do
+    floor "$1" diffusion core nn
+    floor "$1" cli core io nn registration phantom diffusion
+    for name in core io nn registration phantom diffusion; do
         without "$1" "$name" '(^|[^_[:alnum:]])(printf|puts|putchar|perror|exit|abort|_exit)[[:space:]]*\(' \
             "library code prints or ends the program"
         without "$1" "$name" '(^|[^_[:alnum:]])fprintf[[:space:]]*\([[:space:]]*std(out|err)' "library code prints"
     done
-    for name in core registration phantom; do
+    for name in core registration phantom diffusion; do
         without "$1" "$name" '(^|[^_[:alnum:]])(fopen|freopen|open|creat|rename|unlink|remove)[[:space:]]*\(' \
             "floor $name opens no files"
     done

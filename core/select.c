@@ -1,4 +1,4 @@
-#include "registration/select.h"
+#include "core/select.h"
 
 #include <math.h>
 
@@ -47,7 +47,7 @@ static void quickselect(float *v, int64_t count, int64_t k)
     }
 }
 
-double reg_percentile(float *values, int64_t count, double percent)
+double vsl_percentile(float *values, int64_t count, double percent)
 {
     const double at = percent / 100 * (double)(count - 1);
     const int64_t k = (int64_t)floor(at);
