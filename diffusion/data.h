@@ -29,11 +29,11 @@ typedef struct VslFit {
  * @return VSL_E_ARG (sizes), VSL_E_NUMERIC (blank, or not a single finite value), VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_fit_make(VslFit *out, const VslVolume *image, int channel, const int64_t to[3]);
 /** The picture, (to[2], to[1], to[0]), in [-1, 1]; values that are not finite count as the window's low end. */
-VSL_API void vsl_fit_image(float *out, const VslFit *fit, const VslVolume *image, int channel);
+VSL_API VSL_MUST_USE VslStatus vsl_fit_image(float *out, const VslFit *fit, const VslVolume *image, int channel);
 /** The share of each picture voxel that a mask covers (image > 0), in [0, 1]. Of the same grid as the image. */
-VSL_API void vsl_fit_mask(float *out, const VslFit *fit, const VslVolume *mask, int channel);
+VSL_API VSL_MUST_USE VslStatus vsl_fit_mask(float *out, const VslFit *fit, const VslVolume *mask, int channel);
 /** Back onto the image's own voxels, (from[2], from[1], from[0]), by linear interpolation between voxel centres. */
-VSL_API void vsl_fit_back(float *out, const VslFit *fit, const float *picture);
+VSL_API VSL_MUST_USE VslStatus vsl_fit_back(float *out, const VslFit *fit, const float *picture);
 
 typedef enum VslSplit { VSL_SPLIT_NONE = 0, VSL_SPLIT_TRAIN, VSL_SPLIT_VALIDATION, VSL_SPLIT_TEST } VslSplit;
 
@@ -63,7 +63,7 @@ VSL_API void vsl_dataset_free(VslDataset *d);
 VSL_API VSL_MUST_USE VslStatus vsl_dataset_put(VslDataset *d, int64_t i, const char *name, const char *subject,
                                                VslSplit split, const VslVolume *image, const VslVolume *masks);
 /** Gives every item without a split one by its subject: a hash of (seed, subject) below validation, or below validation
- * + test, else training. Subjects whose items disagree are refused. Both shares may be 0.
+ * + test, else training; of a share above 0 at least one subject. Subjects whose items disagree are refused.
  * @return VSL_E_ARG (a subject in two parts, named). */
 VSL_API VSL_MUST_USE VslStatus vsl_dataset_split(VslDataset *d, uint64_t seed, double validation, double test);
 VSL_API const float *vsl_dataset_image(const VslDataset *d, int64_t i);
