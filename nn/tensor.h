@@ -77,6 +77,7 @@ VSL_API NnTensor *nn_from_int64(NnScope *s, const int64_t *values, NnShape shape
 /** Copies out, converted to float32; count must be the tensor's. Skipped in a failed scope (values unchanged). */
 VSL_API void nn_to_floats(NnScope *s, float *values, int64_t count, const NnTensor *t);
 VSL_API void nn_to_doubles(NnScope *s, double *values, int64_t count, const NnTensor *t);
+VSL_API void nn_to_int64(NnScope *s, int64_t *values, int64_t count, const NnTensor *t);
 /** The one value of t; waits for the device; NAN in a failed scope. */
 VSL_API double nn_item(NnScope *s, const NnTensor *t);
 VSL_API NnTensor *nn_full(NnScope *s, NnShape shape, double value);

@@ -36,11 +36,19 @@ without() {
 $found"
 }
 
+# torch_stays_inside SOURCE: only the private header and the C++ sources of nn see LibTorch.
+torch_stays_inside() {
+    found=$(grep -rlE '#[[:space:]]*include[[:space:]]*<(ATen|c10|torch)/' "$1" --include='*.[ch]' --include='*.cpp' 2>/dev/null |
+        grep -vE '/nn/([a-z_]*\.cpp|torch_private\.h)$|/build/' || true)
+    [ -z "$found" ] || complain "these see LibTorch:
+$found"
+}
+
 check() {
     floor "$1" core
     floor "$1" io core
-    floor "$1" registration core
     floor "$1" nn core
+    floor "$1" registration core
     floor "$1" phantom core registration
     floor "$1" diffusion core nn
     floor "$1" cli core io nn registration phantom diffusion
@@ -49,16 +57,17 @@ check() {
             "library code prints or ends the program"
         without "$1" "$name" '(^|[^_[:alnum:]])fprintf[[:space:]]*\([[:space:]]*std(out|err)' "library code prints"
     done
-    for name in core registration phantom diffusion; do
+    for name in core nn registration phantom diffusion; do
         without "$1" "$name" '(^|[^_[:alnum:]])(fopen|freopen|open|creat|rename|unlink|remove)[[:space:]]*\(' \
             "floor $name opens no files"
     done
+    torch_stays_inside "$1"
 }
 
 # The check must be able to fail: a tree with one breach of each kind is refused.
 sample=$(mktemp -d)
 trap 'rm -rf "$sample"' EXIT
-mkdir "$sample/core" "$sample/registration" "$sample/io"
+mkdir "$sample/core" "$sample/registration" "$sample/io" "$sample/nn"
 must_fail() {
     check "$sample" >/dev/null
     if [ $broken = 0 ]; then
@@ -72,6 +81,8 @@ printf '#include "io/nifti.h"\n' >"$sample/core/a.c" && must_fail "core includin
 printf '  #  include  "io/nifti.h"\n' >"$sample/registration/a.c" && must_fail "registration including io"
 printf 'void f(void) { printf("x"); }\n' >"$sample/io/a.c" && must_fail "io printing"
 printf 'void f(void) { fopen("x", "r"); }\n' >"$sample/core/a.c" && must_fail "core opening a file"
+printf '#include "io/nifti.h"\n' >"$sample/nn/a.c" && must_fail "nn including io"
+printf '#include <ATen/ATen.h>\n' >"$sample/core/a.c" && must_fail "core seeing LibTorch"
 printf '/* printf(1) */\nint f(void) { return vsl_fopen(); }\n' >"$sample/core/a.c" && check "$sample"
 
 check "$1"

@@ -6,7 +6,7 @@ source=$1 cc=$2
 warnings="-Wall -Wextra -Wpedantic -Wshadow -Werror"
 broken=0 count=0
 cd "$source"
-for header in core/*.h io/*.h registration/*.h phantom/*.h; do
+for header in core/*.h io/*.h nn/*.h registration/*.h phantom/*.h diffusion/*.h; do
     [ -e "$header" ] || continue
     case $header in *_private.h) continue ;; esac # parts of one source's own, compiled with it
     count=$((count + 1))

@@ -1,0 +1,16 @@
+/* For a LibTorch without CUDA: a runtime is never on another device than the host. */
+#include "nn/torch_private.h"
+
+namespace vsl
+{
+
+NnMemory device_memory(const NnRuntime *)
+{
+    return host_memory();
+}
+
+void prepare_device(NnRuntime *)
+{
+}
+
+} // namespace vsl
