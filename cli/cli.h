@@ -73,6 +73,7 @@ typedef struct CliVerb {
     const char *cite;                /* source to cite, or NULL */
     size_t args_size;                /* of the args struct; starts zero-filled */
     VslStatus (*run)(struct Cli *cli, void *args);
+    int (*elsewhere)(int argc, char **argv); /* takes the whole command line and returns the exit code; run is NULL */
 } CliVerb;
 
 typedef struct Cli { /* one run of one verb */
@@ -105,9 +106,13 @@ extern const CliVerb *const cli_verbs[];
 extern const CliVerb cli_verb_info, cli_verb_convert, cli_verb_register, cli_verb_apply, cli_verb_jacobian,
     cli_verb_evaluate, cli_verb_phantom, cli_verb_data_verify, cli_verb_doctor;
 
-const char *cli_version(void); /* "0.1.0" */
-const char *cli_commit(void);  /* of the sources this was built from, or "unknown" */
-const char *cli_build(void);   /* compiler and options, for doctor */
+/** What main does: argv to exit code. */
+int cli_run(int argc, char **argv);
+
+const char *cli_version(void);    /* "0.1.0" */
+const char *cli_commit(void);     /* of the sources this was built from, or "unknown" */
+const char *cli_build(void);      /* compiler and options, for doctor */
+const char *cli_learn_path(void); /* of the learned verbs' module, from the folder of an installed command */
 
 /** Opens cli->be by --device and --threads on the first call. */
 VSL_MUST_USE VslStatus cli_backend(Cli *cli);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/checks.h"
 #include "core/parallel.h"
 #include "registration/lddmm.h"
 #include "registration/quality.h"
@@ -46,15 +46,6 @@ static VslStatus mean_dice(double *out, const VslLabels *a, const VslLabels *b, 
     return st;
 }
 
-/* Each line is one check with its bar. */
-static void check(json_t *checks, const char *name, double value, double low, double high, int *bad)
-{
-    const int good = value >= low && value <= high;
-    *bad += !good;
-    json_array_append_new(checks, json_pack("{s:s,s:o,s:f,s:f,s:b}", "check", name, "value", cli_json_number(value),
-                                            "low", low, "high", high, "good", good));
-}
-
 static VslStatus self_test(Cli *cli, json_t *checks, int *bad)
 {
     VslStatus st = VSL_OK;
@@ -78,11 +69,11 @@ static VslStatus self_test(Cli *cli, json_t *checks, int *bad)
     VSL_TRY(vsl_jacobian(&jac, &r.shot.disp, cli->threads));
     VSL_TRY(vsl_jacobian_stats(&stats, &jac, NULL));
     VSL_TRY(vsl_inverse_consistency(&inverse, &r.shot.disp, &r.shot.inverse_disp, NULL, cli->threads));
-    check(checks, "Dice of two nested balls after registration", after, fmax(0.85, before), 1, bad);
-    check(checks, "gain in local correlation", r.similarity_after - r.similarity_before, 0.05, 1, bad);
-    check(checks, "folded voxels", (double)stats.folds, 0, 0, bad);
-    check(checks, "mean inverse error, voxels", inverse.mean_vox, 0, 0.05, bad);
-    check(checks, "energy drift along the geodesic", r.shot.energy_drift, 0, 1e-3, bad);
+    cli_check_bar(checks, "Dice of two nested balls after registration", after, fmax(0.85, before), 1, bad);
+    cli_check_bar(checks, "gain in local correlation", r.similarity_after - r.similarity_before, 0.05, 1, bad);
+    cli_check_bar(checks, "folded voxels", (double)stats.folds, 0, 0, bad);
+    cli_check_bar(checks, "mean inverse error, voxels", inverse.mean_vox, 0, 0.05, bad);
+    cli_check_bar(checks, "energy drift along the geodesic", r.shot.energy_drift, 0, 1e-3, bad);
 out:
     vsl_lddmm_result_free(&r);
     vsl_volume_free(&fixed);
@@ -104,28 +95,6 @@ static json_t *describe(const Cli *cli, const char *cuda)
                      "jansson", JANSSON_VERSION);
 }
 
-static void print_answer(json_t *about, json_t *checks, double seconds)
-{
-    const char *key;
-    json_t *value;
-    size_t i;
-    json_object_foreach(about, key, value)
-    {
-        if (json_is_string(value)) {
-            printf("%-14s %s\n", key, json_string_value(value));
-        } else {
-            printf("%-14s %.0f\n", key, json_number_value(value));
-        }
-    }
-    printf("\nself-test (%.1f s)\n", seconds);
-    json_array_foreach(checks, i, value)
-    {
-        printf("%-4s  %-52s %.6g (bar: %.6g to %.6g)\n", json_is_true(json_object_get(value, "good")) ? "good" : "BAD",
-               json_string_value(json_object_get(value, "check")), json_number_value(json_object_get(value, "value")),
-               json_number_value(json_object_get(value, "low")), json_number_value(json_object_get(value, "high")));
-    }
-}
-
 static VslStatus run(Cli *cli, void *args)
 {
     VslStatus st = VSL_OK;
@@ -145,7 +114,7 @@ static VslStatus run(Cli *cli, void *args)
     cli_progress_end();
     cli->result = describe(cli, cuda_text);
     if (!cli->wants_json) {
-        print_answer(cli->result, checks, seconds);
+        cli_checks_print(cli->result, checks, seconds);
     }
     json_object_set(cli->result, "checks", checks);
     json_object_set_new(cli->result, "seconds", cli_json_number(seconds));

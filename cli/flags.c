@@ -72,9 +72,9 @@ const char *cli_nearest(const char *typed, const char *const *words, int count)
 
 VslStatus cli_find_verb(const CliVerb **out, int *words, int argc, char **argv)
 {
-    enum { MOST = 32 };
-    const char *names[MOST];
-    int count = 0;
+    enum { MOST = 64 };
+    const char *names[MOST], *seconds[MOST], *sibling = NULL;
+    int count = 0, second_count = 0;
     for (const CliVerb *const *v = cli_verbs; *v && count < MOST; v++) {
         names[count++] = (*v)->name;
         const char *space = strchr((*v)->name, ' ');
@@ -87,8 +87,13 @@ VslStatus cli_find_verb(const CliVerb **out, int *words, int argc, char **argv)
             *words = space ? 2 : 1;
             return VSL_OK;
         }
-        return vsl_fail(VSL_E_ARG, __func__, "'%s %s' is not a command; did you mean '%s'?", argv[1],
-                        argc > 2 ? argv[2] : "", (*v)->name);
+        sibling = sibling ? sibling : space + 1;
+        seconds[second_count++] = space + 1;
+    }
+    if (sibling) {
+        const char *near = argc > 2 ? cli_nearest(argv[2], seconds, second_count) : NULL;
+        return vsl_fail(VSL_E_ARG, __func__, "'%s %s' is not a command; did you mean '%s %s'?", argv[1],
+                        argc > 2 ? argv[2] : "", argv[1], near ? near : sibling);
     }
     const char *nearest = cli_nearest(argv[1], names, count);
     return nearest ? vsl_fail(VSL_E_ARG, __func__, "'%s' is not a command; did you mean '%s'?", argv[1], nearest)

@@ -4,9 +4,9 @@
 namespace vsl
 {
 
-NnMemory device_memory(const NnRuntime *)
+NnMemory device_memory(const NnRuntime *rt)
 {
-    return host_memory();
+    return host_memory(rt);
 }
 
 void prepare_device(NnRuntime *)

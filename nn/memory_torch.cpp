@@ -5,6 +5,7 @@
 
 #include <c10/core/CPUAllocator.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -29,6 +30,7 @@ struct Pool {
     std::mutex lock;
     std::map<size_t, std::vector<void *>> idle; /* by capacity */
     int64_t idle_bytes = 0, live_bytes = 0, peak_bytes = 0;
+    std::vector<NnRuntime *> open; /* each has a peak of its own */
 };
 
 /* Never destroyed: tensors may outlive every static object. */
@@ -85,7 +87,10 @@ void *take(size_t bytes)
     const Header h = {capacity};
     memcpy(block, &h, sizeof h);
     p.live_bytes += (int64_t)capacity;
-    p.peak_bytes = p.live_bytes > p.peak_bytes ? p.live_bytes : p.peak_bytes;
+    p.peak_bytes = std::max(p.peak_bytes, p.live_bytes);
+    for (NnRuntime *rt : p.open) {
+        rt->peak_bytes = std::max(rt->peak_bytes, p.live_bytes);
+    }
     return static_cast<char *>(block) + header_bytes;
 }
 
@@ -150,19 +155,31 @@ void install_allocator()
     (void)allocator;
 }
 
-NnMemory host_memory()
+NnMemory host_memory(const NnRuntime *rt)
 {
     Pool &p = pool();
     std::lock_guard<std::mutex> hold(p.lock);
-    return {p.live_bytes, p.peak_bytes};
+    return {p.live_bytes, rt->peak_bytes};
 }
 
-void restart_peak()
+void watch_memory(NnRuntime *rt)
 {
     Pool &p = pool();
     std::lock_guard<std::mutex> hold(p.lock);
-    release_idle(p);
-    p.peak_bytes = p.live_bytes;
+    p.open.push_back(rt);
+    rt->peak_bytes = p.live_bytes;
+}
+
+/* The last runtime takes what is kept for reuse with it. */
+void unwatch_memory(NnRuntime *rt)
+{
+    Pool &p = pool();
+    std::lock_guard<std::mutex> hold(p.lock);
+    p.open.erase(std::remove(p.open.begin(), p.open.end(), rt), p.open.end());
+    if (p.open.empty()) {
+        release_idle(p);
+        p.peak_bytes = p.live_bytes;
+    }
 }
 
 } // namespace vsl

@@ -270,9 +270,9 @@ extern "C" VslStatus nn_runtime_open(NnRuntime **out, const char *device, NnPrec
         rt->type = precision == NN_FLOAT64 ? at::kDouble : at::kFloat;
         at::set_num_threads(vsl_threads_resolve(threads));
         vsl::prepare_device(rt);
-        vsl::restart_peak();
         rt->name = std::string("LibTorch ") + TORCH_VERSION + ", " + rt->device.str() + ", " +
                    std::to_string(at::get_num_threads()) + (at::get_num_threads() == 1 ? " thread" : " threads");
+        vsl::watch_memory(rt);
     });
     if (st != VSL_OK) {
         delete rt;
@@ -284,7 +284,8 @@ extern "C" VslStatus nn_runtime_open(NnRuntime **out, const char *device, NnPrec
 
 extern "C" void nn_runtime_close(NnRuntime **rt)
 {
-    if (rt) {
+    if (rt && *rt) {
+        vsl::unwatch_memory(*rt);
         delete *rt;
         *rt = nullptr;
     }
@@ -297,7 +298,7 @@ extern "C" const char *nn_runtime_name(const NnRuntime *rt)
 
 extern "C" NnMemory nn_memory(const NnRuntime *rt)
 {
-    return rt->device.is_cpu() ? vsl::host_memory() : vsl::device_memory(rt);
+    return rt->device.is_cpu() ? vsl::host_memory(rt) : vsl::device_memory(rt);
 }
 
 /* --- in and out ------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct NnRuntime {
     NnPrecision precision = NN_FLOAT32;
     at::ScalarType type = at::kFloat; /* of tensors: float, or double for gradient checks */
     std::string name;
+    int64_t peak_bytes = 0; /* of tensors in host memory while it was open */
     bool leaf_only = false; /* nn_grad is at work: parameters' gradients must stay as they are */
 };
 
@@ -150,10 +151,11 @@ inline at::Tensor wide(const at::Tensor &t)
     return t.scalar_type() == at::kBFloat16 ? t.to(at::kFloat) : t;
 }
 
-/* runtime_memory.cpp: counts and keeps blocks of host memory for LibTorch. */
+/* memory_torch.cpp: counts and keeps blocks of host memory for LibTorch. */
 void install_allocator();
-NnMemory host_memory();
-void restart_peak();
+NnMemory host_memory(const NnRuntime *rt);
+void watch_memory(NnRuntime *rt);
+void unwatch_memory(NnRuntime *rt);
 /* cuda_torch.cpp or cuda_none.cpp */
 NnMemory device_memory(const NnRuntime *rt);
 void prepare_device(NnRuntime *rt);

@@ -1,0 +1,56 @@
+/* Opens the module of the learned verbs: beside the command (a build tree) or where the installation put it, and
+ * nowhere else: no environment variable or search path can put another file in its place. */
+#define _GNU_SOURCE
+#include "cli/learn.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/files.h"
+
+static int folder_of_command(CliPath *out)
+{
+    const ssize_t length = readlink("/proc/self/exe", out->text, sizeof out->text - 1);
+    if (length <= 0) {
+        return 0;
+    }
+    out->text[length] = '\0';
+    char *slash = strrchr(out->text, '/');
+    if (slash) {
+        slash[1] = '\0';
+    }
+    return slash != NULL;
+}
+
+int cli_learn(int argc, char **argv)
+{
+    const char *const places[] = {"libvesal_learn.so", cli_learn_path()};
+    CliPath folder, path;
+    void *module = NULL;
+    CliLearnMain *run = NULL;
+    const char *why = "it is not there";
+    if (!folder_of_command(&folder)) {
+        fprintf(stderr, "vesal %s: cannot tell where this command lies, and so not where its module is\n", argv[1]);
+        return CLI_EXIT_INTERNAL;
+    }
+    for (size_t i = 0; !module && i < sizeof places / sizeof *places; i++) {
+        if (cli_path_join(&path, folder.text, places[i]) == VSL_OK && access(path.text, F_OK) == 0) {
+            module = dlopen(path.text, RTLD_NOW | RTLD_LOCAL);
+            why = module ? why : dlerror();
+            break;
+        }
+    }
+    if (module) {
+        void *symbol = dlsym(module, CLI_LEARN_SYMBOL);
+        memcpy(&run, &symbol, sizeof run); /* ISO C has no cast from object to function */
+        why = "it is the module of another version";
+    }
+    if (!run) {
+        fprintf(stderr, "vesal %s: the module of the learned commands, %s, cannot be opened: %s\n", argv[1], path.text,
+                why);
+        return CLI_EXIT_INTERNAL;
+    }
+    return run(argc, argv); /* never closed: LibTorch's threads may still stand in it at the end */
+}
