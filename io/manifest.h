@@ -1,28 +1,21 @@
 /**
  * Data-set manifests: a tab-separated table, one row per file, with a header line. Needed columns: `file` (path
  * relative to the manifest) and `sha256`; `shape`, `voxel_size_mm` and `dtype` are compared with images where they are
- * given. data-manifests/README.md describes the columns. A manifest is untrusted: paths that leave its folder, control
- * bytes, broken UTF-8 and ragged rows are refused by line. @test io/test_manifest.c
+ * given. data-manifests/README.md describes the columns. A manifest is untrusted: beside what io/table.h refuses, paths
+ * that leave its folder are. @test io/test_manifest.c
  */
 #ifndef VSL_IO_MANIFEST_H
 #define VSL_IO_MANIFEST_H
 
-#include <stdint.h>
-
-#include "core/status.h"
+#include "io/table.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct VslManifest { /* {0} is empty */
-    int columns;
-    int64_t rows;
-    const char **name;                          /* columns: the header */
-    const char **cell;                          /* rows x columns; "" for empty and n/a */
+    VslTable table;
     int64_t *twin;                              /* per row: the earlier row with the same file, or -1 */
-    char *text;                                 /* owner of the letters */
-    char *folder;                               /* of the manifest, with a final slash; "" is the current one */
     int file, sha256, shape, voxel_size, dtype; /* columns, -1 when absent */
 } VslManifest;
 

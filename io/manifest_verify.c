@@ -145,7 +145,7 @@ static void check_type(VslRowReport *out, const char *listed, const VslNiftiInfo
 
 static const char *cell(const VslManifest *m, int64_t row, int column)
 {
-    return column < 0 ? "" : m->cell[row * m->columns + column];
+    return column < 0 ? "" : m->table.cell[row * m->table.columns + column];
 }
 
 static VslStatus check_checksum(VslRowReport *out, const char *listed, const char *path)
@@ -188,12 +188,12 @@ VslStatus vsl_manifest_verify_row(VslRowReport *out, const VslManifest *m, int64
     char *path = NULL;
     struct stat found;
 
-    VSL_CHECK(row >= 0 && row < m->rows, VSL_E_ARG, "row %lld of a manifest of %lld", (long long)row,
-              (long long)m->rows);
+    VSL_CHECK(row >= 0 && row < m->table.rows, VSL_E_ARG, "row %lld of a manifest of %lld", (long long)row,
+              (long long)m->table.rows);
     const char *file = cell(m, row, m->file), *digest = cell(m, row, m->sha256);
-    const size_t folder = strlen(m->folder), name = strlen(file);
+    const size_t folder = strlen(m->table.folder), name = strlen(file);
     VSL_TRY(VSL_NEW(&path, folder + name + 1, "file name"));
-    memcpy(path, m->folder, folder);
+    memcpy(path, m->table.folder, folder);
     memcpy(path + folder, file, name + 1);
     if (m->twin[row] >= 0) {
         fault(&report, VSL_ROW_DUPLICATE, "was listed in line %lld already", (long long)m->twin[row] + 2);

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     memcpy(text, bytes, count);
     text[count] = 0;
     if (manifest_parse(&m, text, (int64_t)count, "fuzz/m.tsv") == VSL_OK) {
-        for (int64_t row = 0; row < m.rows; row++) {
+        for (int64_t row = 0; row < m.table.rows; row++) {
             const char *file = vsl_manifest_cell(&m, row, "file");
             const size_t length = strlen(file);
             if (!length || file[0] == '/' || strstr(file, "/../") || strncmp(file, "../", 3) == 0 ||

@@ -48,7 +48,7 @@ TEST(cells_are_found_by_the_name_of_their_column)
     VslManifest m = {0};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         CHECK_OK(read_text(&m, texts[i]));
-        CHECK(m.rows == 2 && m.columns == 4);
+        CHECK(m.table.rows == 2 && m.table.columns == 4);
         CHECK(strcmp(vsl_manifest_cell(&m, 0, "subject"), "ana") == 0);
         CHECK(strcmp(vsl_manifest_cell(&m, 0, "file"), "a/b.txt") == 0);
         CHECK(strcmp(vsl_manifest_cell(&m, 0, "sha256"), "") == 0);
@@ -97,7 +97,7 @@ TEST(unsound_tables_are_refused_by_line)
             printf("  case %zu says '%s', expected '%s'\n", i, vsl_error(), cases[i].says);
             CHECK(0);
         }
-        CHECK(m.rows == 0 && m.text == NULL);
+        CHECK(m.table.rows == 0 && m.table.text == NULL);
     }
     scratch_put(scratch("zero.tsv"), "file\tsha256\na\0\t\n", 16);
     CHECK_STATUS(vsl_manifest_read(&m, scratch("zero.tsv")), VSL_E_FORMAT);
@@ -223,7 +223,7 @@ TEST(each_row_says_what_is_the_matter_with_its_file)
         CHECK((r.sentence[0] == 0) == (r.status == VSL_ROW_OK));
     }
     VslRowReport r;
-    CHECK_STATUS(vsl_manifest_verify_row(&r, &m, m.rows), VSL_E_ARG);
+    CHECK_STATUS(vsl_manifest_verify_row(&r, &m, m.table.rows), VSL_E_ARG);
     /* without a shape column, images are opened too */
     CHECK_OK(read_text(&m, "file\tsha256\nnot2.nii.gz\tn/a\n"));
     CHECK_OK(vsl_manifest_verify_row(&r, &m, 0));
@@ -244,7 +244,7 @@ TEST(changed_bytes_never_crash_the_reader)
         scratch_put(scratch("fuzz.tsv"), text, r[2] % 4 ? sizeof good - 1 : r[3] % sizeof good);
         if (vsl_manifest_read(&m, scratch("fuzz.tsv")) == VSL_OK) {
             VslRowReport report;
-            for (int64_t row = 0; row < m.rows; row++) {
+            for (int64_t row = 0; row < m.table.rows; row++) {
                 CHECK_OK(vsl_manifest_verify_row(&report, &m, row));
             }
         }
@@ -262,7 +262,7 @@ TEST(memory_that_runs_out_leaks_nothing)
         scratch_put(scratch("m.tsv"), "file\tsha256\nabc\t\n", 17);
         const VslStatus st = vsl_manifest_read(&m, scratch("m.tsv"));
         vsl_memory_fail_after(0);
-        CHECK(st == VSL_OK || (st == VSL_E_NOMEM && m.text == NULL));
+        CHECK(st == VSL_OK || (st == VSL_E_NOMEM && m.table.text == NULL));
         failures += st != VSL_OK;
         vsl_manifest_free(&m);
         CHECK(vsl_memory_now() == held);
@@ -286,9 +286,9 @@ TEST(the_manifest_of_the_real_data_holds)
     }
     VslManifest m = {0};
     CHECK_OK(vsl_manifest_read(&m, path));
-    CHECK(m.rows > 4000);
+    CHECK(m.table.rows > 4000);
     int64_t faults = 0, grids = 0;
-    for (int64_t row = 0; row < m.rows; row++) {
+    for (int64_t row = 0; row < m.table.rows; row++) {
         VslRowReport r;
         CHECK_OK(vsl_manifest_verify_row(&r, &m, row));
         grids += r.has_grid;
