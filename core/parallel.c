@@ -1,4 +1,5 @@
-/* A pool of worker threads made on first use and kept.
+/* Pools of worker threads made on first use and kept: one for each thread that runs loops at the same time, as lanes of
+ * a batch do, so that one of them does not wait for, or take, the workers of another.
  *
  * Items are handed out in chunks from one counter, so that a core that is taken away does not hold up the rest; results
  * do not depend on who runs what. Idle workers look for work for some microseconds and then sleep: loops of a
@@ -15,7 +16,7 @@
 #endif
 #include <unistd.h>
 
-enum { MAX_WORKERS = 256, SPINS = 2000 };
+enum { MAX_WORKERS = 256, SPINS = 2000, POOLS = 16 };
 
 typedef struct Pool {
     pthread_mutex_t busy; /* held by the thread whose loop runs */
@@ -32,11 +33,31 @@ typedef struct Pool {
     void *ctx;
 } Pool;
 
-static Pool pool = {.busy = PTHREAD_MUTEX_INITIALIZER,
-                    .lock = PTHREAD_MUTEX_INITIALIZER,
-                    .wake = PTHREAD_COND_INITIALIZER,
-                    .done = PTHREAD_COND_INITIALIZER};
+static Pool pools[POOLS];
+static pthread_once_t pools_once = PTHREAD_ONCE_INIT;
 static _Thread_local int inside; /* this thread runs items: nested loops are serial */
+
+static void open_pools(void)
+{
+    for (int i = 0; i < POOLS; i++) {
+        pthread_mutex_init(&pools[i].busy, NULL);
+        pthread_mutex_init(&pools[i].lock, NULL);
+        pthread_cond_init(&pools[i].wake, NULL);
+        pthread_cond_init(&pools[i].done, NULL);
+    }
+}
+
+/* A pool that nobody uses, locked for the caller; NULL when all are in use. */
+static Pool *take_pool(void)
+{
+    pthread_once(&pools_once, open_pools);
+    for (int i = 0; i < POOLS; i++) {
+        if (pthread_mutex_trylock(&pools[i].busy) == 0) {
+            return &pools[i];
+        }
+    }
+    return NULL;
+}
 
 int vsl_threads_available(void)
 {
@@ -63,17 +84,17 @@ int vsl_threads_resolve(int requested)
     return requested > 0 ? (requested < MAX_WORKERS ? requested : MAX_WORKERS) : vsl_threads_available();
 }
 
-static void run_chunks(int worker)
+static void run_chunks(Pool *pool, int worker)
 {
     inside = 1;
     for (;;) {
-        const int64_t begin = atomic_fetch_add(&pool.next, pool.chunk);
-        if (begin >= pool.items) {
+        const int64_t begin = atomic_fetch_add(&pool->next, pool->chunk);
+        if (begin >= pool->items) {
             break;
         }
-        const int64_t end = begin + pool.chunk < pool.items ? begin + pool.chunk : pool.items;
+        const int64_t end = begin + pool->chunk < pool->items ? begin + pool->chunk : pool->items;
         for (int64_t i = begin; i < end; i++) {
-            pool.fn(pool.ctx, i, worker);
+            pool->fn(pool->ctx, i, worker);
         }
     }
     inside = 0;
@@ -92,59 +113,61 @@ static void relax(int spin)
 
 static void *work(void *arg)
 {
-    const int worker = (int)(intptr_t)arg; /* 1.. ; 0 is the caller */
-    uint64_t seen = pool.birth;
+    Pool *pool = &pools[(intptr_t)arg / MAX_WORKERS];
+    const int worker = (int)((intptr_t)arg % MAX_WORKERS); /* 1.. ; 0 is the caller */
+    uint64_t seen = pool->birth;
     for (;;) {
-        for (int spin = 0; spin < SPINS && atomic_load(&pool.job) == seen; spin++) {
+        for (int spin = 0; spin < SPINS && atomic_load(&pool->job) == seen; spin++) {
             relax(spin);
         }
-        if (atomic_load(&pool.job) == seen) {
-            pthread_mutex_lock(&pool.lock);
-            while (atomic_load(&pool.job) == seen) {
-                pthread_cond_wait(&pool.wake, &pool.lock);
+        if (atomic_load(&pool->job) == seen) {
+            pthread_mutex_lock(&pool->lock);
+            while (atomic_load(&pool->job) == seen) {
+                pthread_cond_wait(&pool->wake, &pool->lock);
             }
-            pthread_mutex_unlock(&pool.lock);
+            pthread_mutex_unlock(&pool->lock);
         }
-        seen = atomic_load(&pool.job);
+        seen = atomic_load(&pool->job);
         if (worker > (int)(seen & 0xffff)) {
             continue; /* a job for fewer threads */
         }
-        run_chunks(worker);
-        if (atomic_fetch_sub(&pool.running, 1) == 1) {
-            pthread_mutex_lock(&pool.lock);
-            pthread_cond_signal(&pool.done);
-            pthread_mutex_unlock(&pool.lock);
+        run_chunks(pool, worker);
+        if (atomic_fetch_sub(&pool->running, 1) == 1) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
         }
     }
     return NULL;
 }
 
 /* As many workers as could be started, up to wanted. */
-static int grow(int wanted)
+static int grow(Pool *pool, int wanted)
 {
-    if (pool.owner != getpid()) {
-        pool.workers = 0;
-        pool.owner = getpid();
+    if (pool->owner != getpid()) {
+        pool->workers = 0;
+        pool->owner = getpid();
     }
-    pool.birth = atomic_load(&pool.job);
+    pool->birth = atomic_load(&pool->job);
     pthread_attr_t attr;
-    if (pool.workers < wanted && pthread_attr_init(&attr) == 0) {
+    if (pool->workers < wanted && pthread_attr_init(&attr) == 0) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         pthread_t thread;
-        while (pool.workers < wanted &&
-               pthread_create(&thread, &attr, work, (void *)(intptr_t)(pool.workers + 1)) == 0) {
-            pool.workers++;
+        const intptr_t first = (pool - pools) * MAX_WORKERS + 1;
+        while (pool->workers < wanted && pthread_create(&thread, &attr, work, (void *)(first + pool->workers)) == 0) {
+            pool->workers++;
         }
         pthread_attr_destroy(&attr);
     }
-    return pool.workers < wanted ? pool.workers : wanted;
+    return pool->workers < wanted ? pool->workers : wanted;
 }
 
 void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx)
 {
     threads = threads < MAX_WORKERS ? threads : MAX_WORKERS;
     const int most = items < threads ? (int)items : threads;
-    if (most <= 1 || inside || pthread_mutex_trylock(&pool.busy) != 0) {
+    Pool *pool = most <= 1 || inside ? NULL : take_pool();
+    if (!pool) {
         const int nested = inside;
         inside = 1;
         for (int64_t i = 0; i < items; i++) {
@@ -153,28 +176,28 @@ void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx)
         inside = nested;
         return;
     }
-    const int helpers = grow(most - 1);
-    pool.fn = fn;
-    pool.ctx = ctx;
-    pool.items = items;
-    pool.chunk = items / (4 * most) > 1 ? items / (4 * most) : 1;
-    atomic_store(&pool.next, 0);
-    atomic_store(&pool.running, helpers);
-    const uint64_t word = ((atomic_load(&pool.job) >> 16) + 1) << 16 | (uint64_t)helpers;
-    pthread_mutex_lock(&pool.lock);
-    atomic_store(&pool.job, word);
-    pthread_cond_broadcast(&pool.wake);
-    pthread_mutex_unlock(&pool.lock);
-    run_chunks(0);
-    for (int spin = 0; spin < SPINS && atomic_load(&pool.running) > 0; spin++) {
+    const int helpers = grow(pool, most - 1);
+    pool->fn = fn;
+    pool->ctx = ctx;
+    pool->items = items;
+    pool->chunk = items / (4 * most) > 1 ? items / (4 * most) : 1;
+    atomic_store(&pool->next, 0);
+    atomic_store(&pool->running, helpers);
+    const uint64_t word = ((atomic_load(&pool->job) >> 16) + 1) << 16 | (uint64_t)helpers;
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->job, word);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    run_chunks(pool, 0);
+    for (int spin = 0; spin < SPINS && atomic_load(&pool->running) > 0; spin++) {
         relax(spin);
     }
-    pthread_mutex_lock(&pool.lock);
-    while (atomic_load(&pool.running) > 0) {
-        pthread_cond_wait(&pool.done, &pool.lock);
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->running) > 0) {
+        pthread_cond_wait(&pool->done, &pool->lock);
     }
-    pthread_mutex_unlock(&pool.lock);
-    pthread_mutex_unlock(&pool.busy);
+    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_unlock(&pool->busy);
 }
 
 typedef struct Sum {

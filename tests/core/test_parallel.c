@@ -2,7 +2,9 @@
 #define _GNU_SOURCE /* setenv */
 #include "core/parallel.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "core/random.h"
 #include "tests/check.h"
@@ -84,6 +86,42 @@ TEST(a_loop_inside_a_loop_is_complete)
     }
 }
 
+enum { CALLERS = 3 };
+
+/* Waits until an item of every worker of every caller has begun, at most ten seconds. */
+static void meet_item(void *ctx, int64_t item, int worker)
+{
+    atomic_int *begun = ctx;
+    const time_t start = time(NULL);
+    (void)item;
+    (void)worker;
+    atomic_fetch_add(begun, 1);
+    while (atomic_load(begun) < 2 * CALLERS && time(NULL) - start < 10) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+static void *run_meeting(void *begun)
+{
+    vsl_parallel_for(2, 2, meet_item, begun);
+    return NULL;
+}
+
+TEST(loops_of_several_threads_have_workers_of_their_own)
+{
+    pthread_t thread[CALLERS];
+    atomic_int begun = 0;
+    const time_t start = time(NULL);
+    for (int i = 0; i < CALLERS; i++) {
+        CHECK(pthread_create(&thread[i], NULL, run_meeting, &begun) == 0);
+    }
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    CHECK(atomic_load(&begun) == 2 * CALLERS);
+    CHECK(time(NULL) - start < 10); /* all six were there at one time */
+}
+
 TEST(the_number_of_threads_is_what_was_granted)
 {
     const int granted = vsl_threads_available();
@@ -101,6 +139,7 @@ int main(void)
     RUN(every_item_runs_once_with_a_worker_below_the_threads);
     RUN(a_sum_has_the_same_bits_for_any_number_of_threads);
     RUN(a_loop_inside_a_loop_is_complete);
+    RUN(loops_of_several_threads_have_workers_of_their_own);
     RUN(the_number_of_threads_is_what_was_granted);
     return CHECK_VERDICT();
 }
