@@ -42,13 +42,15 @@ typedef enum CliFlagType {
     CLI_LIST        /* field: CliList */
 } CliFlagType;
 
+enum { CLI_UNLESS_INSTEAD = 2 }; /* required, but not beside the flag that the verb names as `instead` */
+
 typedef struct CliFlag { /* flags with text values; numbers and choices are rows of a VslOption table */
     const char *name;    /* "fixed-mask"; one letter means a short flag, "t" is -t; NULL ends a table */
     CliFlagType type;
     size_t offset;     /* of the field in the verb's args */
     const char *value; /* "FILE": what the help shows; NULL for a switch */
-    int is_required;
-    const char *help; /* half a sentence */
+    int is_required;   /* 0, 1, or CLI_UNLESS_INSTEAD */
+    const char *help;  /* half a sentence */
 } CliFlag;
 
 typedef struct CliGroup { /* option tables of algorithms, shown under a title of their own */
@@ -67,6 +69,7 @@ typedef struct CliVerb {
     const char *inputs;  /* "FILE...", or "" */
     int min_inputs, max_inputs;
     const CliFlag *flags;
+    const char *instead;             /* see CLI_UNLESS_INSTEAD, or NULL */
     CliGroup groups[CLI_MAX_GROUPS]; /* unused ones are {0} */
     const char *notes;               /* what the help says after the options (rules, files written), or NULL */
     const char *example;             /* a command that works */
@@ -95,6 +98,7 @@ typedef struct Cli { /* one run of one verb */
     VslBackend *be;
     json_t *result;    /* printed on stdout with --json; the verb puts its answer here */
     json_t *warnings;  /* sentences of cli_warn and of the library, in order */
+    const char *unit;  /* what this copy of a Cli speaks for, put before its warnings; NULL for the whole command */
     CliExit exit_code; /* for a verb that ends VSL_OK with some units failed; else 0 */
 } Cli;
 
@@ -120,7 +124,7 @@ VSL_MUST_USE VslStatus cli_backend(Cli *cli);
 /* Talk: stderr only. */
 /** One line unless -q. */
 void cli_note(const Cli *cli, const char *fmt, ...) VSL_PRINTF(2, 3);
-/** One line even with -q, kept in cli->warnings. */
+/** One line even with -q, kept in cli->warnings. Threads may call it. */
 void cli_warn(Cli *cli, const char *fmt, ...) VSL_PRINTF(2, 3);
 /** 1 when stderr may be coloured and rewritten in place. */
 int cli_is_terminal(void);

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/files.h"
@@ -70,16 +69,6 @@ out:
     return st;
 }
 
-static VslStatus make_folder(const char *path)
-{
-    struct stat s;
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &s) == 0 && S_ISDIR(s.st_mode))) {
-        return VSL_OK;
-    }
-    return vsl_fail(VSL_E_WRITE, __func__, "the folder '%s' cannot be made: %s", vsl_path_text(path).text,
-                    strerror(errno));
-}
-
 /* out/tail, with all folders up to the last slash of tail made. */
 static VslStatus in_dataset(CliPath *path, const char *out, const char *fmt, ...) VSL_PRINTF(3, 4);
 static VslStatus in_dataset(CliPath *path, const char *out, const char *fmt, ...)
@@ -93,12 +82,7 @@ static VslStatus in_dataset(CliPath *path, const char *out, const char *fmt, ...
     va_end(args);
     VSL_CHECK(n >= 0 && n < (int)sizeof tail.text - 1, VSL_E_ARG, "a name in the dataset is too long");
     VSL_TRY(cli_path_join(path, out, tail.text));
-    for (char *c = path->text + strlen(out); (c = strchr(c, '/')) != NULL; c++) {
-        *c = '\0';
-        st = make_folder(path->text);
-        *c = '/';
-        VSL_TRY(st);
-    }
+    VSL_TRY(cli_make_folders(path->text, strlen(out)));
 out:
     return st;
 }
@@ -107,11 +91,13 @@ out:
 static VslStatus check_folder(const Cli *cli, const char *out)
 {
     VslStatus st = VSL_OK;
+    CliPath folder;
     DIR *d = opendir(out);
+    VSL_TRY(cli_path_join(&folder, out, "/"));
     if (!d) {
         VSL_CHECK(errno == ENOENT, VSL_E_WRITE, "--out %s cannot be used as a folder: %s", vsl_path_text(out).text,
                   strerror(errno));
-        return make_folder(out);
+        return cli_make_folders(folder.text, strlen(out));
     }
     int is_empty = 1;
     for (const struct dirent *e; (e = readdir(d)) != NULL;) {

@@ -1,98 +1,11 @@
 /* vesal register: two images in, an affine and a geodesic of diffeomorphisms out. */
-#define _GNU_SOURCE
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/flags.h"
 #include "cli/register.h"
 #include "io/path.h"
-
-static VslStatus parse_stages(int *out, const char *text)
-{
-    static const char *const words[] = {"rigid", "affine", "lddmm"};
-    int stages = 0;
-    for (const char *c = text; c && *c;) {
-        const size_t length = strcspn(c, ",");
-        int which = 0;
-        while (which < 3 && (strlen(words[which]) != length || strncmp(words[which], c, length) != 0)) {
-            which++;
-        }
-        if (which == 3 || stages >= 1 << which) {
-            return vsl_fail(VSL_E_ARG, __func__,
-                            "--stages: '%s' is not some of rigid,affine,lddmm in this order, each once", text);
-        }
-        stages |= 1 << which;
-        c += length;
-        c += *c == ',';
-    }
-    *out = text ? stages : REGISTER_RIGID | REGISTER_AFFINE | REGISTER_LDDMM;
-    return VSL_OK;
-}
-
-/* Presets are the ground, what was typed stands on them. --metric holds for every stage unless --linear-metric says
- * otherwise. */
-static VslStatus resolve_options(Cli *cli, RegisterArgs *args)
-{
-    VslStatus st = VSL_OK;
-    VslLddmmOptions lddmm = {0};
-    if (args->numbers.preset == 0) {
-        args->numbers.preset = VSL_PRESET_DEFAULT;
-    }
-    vsl_lddmm_preset(&lddmm, (VslPreset)args->numbers.preset);
-    if (args->affine.similarity == VSL_SIMILARITY_DEFAULT) {
-        args->affine.similarity = args->lddmm.similarity;
-    }
-    cli_options_overlay(&lddmm, &args->lddmm, vsl_lddmm_option_table);
-    args->lddmm = lddmm;
-    VSL_TRY(vsl_options_resolve(&args->lddmm, vsl_lddmm_option_table));
-    VSL_TRY(vsl_options_resolve(&args->affine, vsl_affine_option_table));
-    args->lddmm.progress = args->affine.progress = cli_progress;
-    args->lddmm.progress_user = args->affine.progress_user = cli;
-out:
-    return st;
-}
-
-/* The word of --metric or --linear-metric that the last stage went by. */
-static void name_metric(RegisterResults *r, const RegisterArgs *args)
-{
-    const int deforms = r->stages & REGISTER_LDDMM;
-    const VslOption *row = deforms ? vsl_lddmm_option_table : vsl_affine_option_table;
-    while (row->type != VSL_OPT_CHOICE || strstr(row->flag, "metric") == NULL) {
-        row++;
-    }
-    vsl_option_print(r->metric, sizeof r->metric, deforms ? (const void *)&args->lddmm : (const void *)&args->affine,
-                     row);
-}
-
-static VslStatus run_stages(RegisterResults *r, Cli *cli, const RegisterArgs *args, const RegisterInputs *in)
-{
-    VslStatus st = VSL_OK;
-    const VslVolume *fixed_mask = in->fixed_mask.data ? &in->fixed_mask : NULL;
-    const VslVolume *moving_mask = in->moving_mask.data ? &in->moving_mask : NULL;
-    const VslAffine *start = args->initial ? &in->initial : NULL;
-    const VslVolume fixed = vsl_volume_view(&in->fixed, 0), moving = vsl_volume_view(&in->moving, 0);
-    r->linear = in->initial;
-    if (r->stages & REGISTER_RIGID) {
-        VSL_TRY(vsl_affine_register(&r->rigid, &fixed, &moving, fixed_mask, moving_mask, start, VSL_LINEAR_RIGID,
-                                    &args->affine, cli->be));
-        r->linear = r->rigid.affine;
-        start = &r->linear;
-    }
-    if (r->stages & REGISTER_AFFINE) {
-        VSL_TRY(vsl_affine_register(&r->affine, &fixed, &moving, fixed_mask, moving_mask, start, VSL_LINEAR_AFFINE,
-                                    &args->affine, cli->be));
-        r->linear = r->affine.affine;
-    }
-    if (r->stages & REGISTER_LDDMM) {
-        VSL_TRY(
-            vsl_lddmm(&r->lddmm, &in->fixed, &in->moving, fixed_mask, moving_mask, &r->linear, &args->lddmm, cli->be));
-    }
-    cli_progress_end();
-out:
-    return st;
-}
 
 static void summary(const Cli *cli, const RegisterArgs *args, const RegisterResults *r)
 {
@@ -137,20 +50,24 @@ static void summary(const Cli *cli, const RegisterArgs *args, const RegisterResu
             args->no_picture ? "" : ", Report.png");
 }
 
-static VslStatus write_all(Cli *cli, const RegisterArgs *args, const RegisterInputs *in, RegisterResults *r)
+static VslStatus register_one(Cli *cli, RegisterArgs *args)
 {
     VslStatus st = VSL_OK;
-    const double start = cli_seconds();
-    CliPath path;
-    VSL_TRY(cli_check_stop());
-    VSL_TRY(register_write_images(cli, args, in, r));
-    if (!args->no_picture) {
-        VSL_TRY(cli_path_join(&path, args->out, "Report.png"));
-        VSL_TRY(register_write_picture(path.text, in, r, args->fixed.items[0], args->moving.items[0]));
-    }
-    r->seconds_write = cli_seconds() - start;
-    VSL_TRY(register_write_report(cli, args, in, r));
+    RegisterInputs in = {0};
+    RegisterResults r = {0};
+    args->lddmm.progress = args->affine.progress = cli_progress;
+    args->lddmm.progress_user = args->affine.progress_user = cli;
+    VSL_TRY(register_check_outputs(cli, args));
+    VSL_TRY(cli_backend(cli));
+    VSL_TRY(register_read(&in, cli, args));
+    r.seconds_read = cli_seconds() - cli->start;
+    VSL_TRY(register_compute(&r, cli, args, &in));
+    cli_progress_end();
+    VSL_TRY(register_write(cli, args, &in, &r));
+    summary(cli, args, &r);
 out:
+    register_inputs_free(&in);
+    register_results_free(&r);
     return st;
 }
 
@@ -158,22 +75,10 @@ static VslStatus run(Cli *cli, void *void_args)
 {
     VslStatus st = VSL_OK;
     RegisterArgs *args = void_args;
-    RegisterInputs in = {0};
-    RegisterResults r = {0};
-    VSL_TRY(parse_stages(&r.stages, args->stages));
-    VSL_TRY(resolve_options(cli, args));
-    name_metric(&r, args);
-    VSL_TRY(register_check_outputs(cli, args, r.stages));
-    VSL_TRY(cli_backend(cli));
-    VSL_TRY(register_read(&in, cli, args));
-    r.seconds_read = cli_seconds() - cli->start;
-    VSL_TRY(run_stages(&r, cli, args, &in));
-    VSL_TRY(register_judge(&r, cli, &in));
-    VSL_TRY(write_all(cli, args, &in, &r));
-    summary(cli, args, &r);
+    VSL_CHECK(args->pairs || !args->resume, VSL_E_ARG, "--resume goes with --pairs");
+    VSL_TRY(register_resolve(args));
+    VSL_TRY(args->pairs ? register_pairs(cli, args) : register_one(cli, args));
 out:
-    register_inputs_free(&in);
-    register_results_free(&r);
     return st;
 }
 
@@ -183,12 +88,23 @@ static const VslOption options[] = {
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
+static const VslOption pairs_options[] = {
+    {"at-once", VSL_OPT_INT, offsetof(struct RegisterPairs, at_once), 0, 0, REGISTER_MOST_LANES, "",
+     "pairs computed at the same time, the threads divided among them; 0 = by threads, pairs and memory", NULL},
+    {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL},
+};
+
 static const CliFlag flags[] = {
-    {"fixed", CLI_LIST, offsetof(RegisterArgs, fixed), "FILE", 1,
+    {"fixed", CLI_LIST, offsetof(RegisterArgs, fixed), "FILE", CLI_UNLESS_INSTEAD,
      "image that stays; further ones are channels of the deformation (rigid and affine use the first)"},
-    {"moving", CLI_LIST, offsetof(RegisterArgs, moving), "FILE", 1,
+    {"moving", CLI_LIST, offsetof(RegisterArgs, moving), "FILE", CLI_UNLESS_INSTEAD,
      "image brought onto it; as many as --fixed, in the same order"},
-    {"out", CLI_TEXT, offsetof(RegisterArgs, out), "PREFIX", 1, "beginning of the outputs' names"},
+    {"out", CLI_TEXT, offsetof(RegisterArgs, out), "PREFIX", 1,
+     "beginning of the outputs' names; with --pairs the folder that they and pairs.tsv are put into"},
+    {"pairs", CLI_TEXT, offsetof(RegisterArgs, pairs), "TABLE", 0,
+     "many pairs instead of --fixed and --moving: a tab-separated table, see the notes"},
+    {"resume", CLI_SWITCH, offsetof(RegisterArgs, resume), NULL, 0,
+     "with --pairs: go on where a run was stopped; what is whole, from the same inputs and options, is kept"},
     {"stages", CLI_TEXT, offsetof(RegisterArgs, stages), "LIST", 0,
      "some of rigid,affine,lddmm (default all three); lddmm alone starts from the headers or --initial"},
     {"initial", CLI_TEXT, offsetof(RegisterArgs, initial), "FILE", 0,
@@ -209,12 +125,19 @@ const CliVerb cli_verb_register = {
     .flags = flags,
     .groups = {{"Preset", options, offsetof(RegisterArgs, numbers), NULL, NULL},
                {"Deformation (lddmm)", vsl_lddmm_option_table, offsetof(RegisterArgs, lddmm), NULL, NULL},
-               {"Rigid and affine", vsl_affine_option_table, offsetof(RegisterArgs, affine), NULL, NULL}},
-    .notes = "Writes PREFIX0GenericAffine.mat, PREFIX1Warp.nii.gz, PREFIX1InverseWarp.nii.gz, PREFIXWarped.nii.gz, "
-             "PREFIXInverseWarped.nii.gz, PREFIXJacobian.nii.gz, PREFIXVelocity.h5, PREFIXReport.png and, last, "
-             "PREFIXReport.json: when the report is there, all are whole. Affine and warp load in ANTs, ITK and "
-             "Slicer. --metric holds for all stages unless --linear-metric is given. Stopped by a signal it ends with "
-             "exit code 75 and leaves nothing half-written.",
+               {"Rigid and affine", vsl_affine_option_table, offsetof(RegisterArgs, affine), NULL, NULL},
+               {"Many pairs", pairs_options, offsetof(RegisterArgs, many), NULL, NULL}},
+    .instead = "pairs",
+    .notes =
+        "Writes PREFIX0GenericAffine.mat, PREFIX1Warp.nii.gz, PREFIX1InverseWarp.nii.gz, PREFIXWarped.nii.gz, "
+        "PREFIXInverseWarped.nii.gz, PREFIXJacobian.nii.gz, PREFIXVelocity.h5, PREFIXReport.png and, last, "
+        "PREFIXReport.json: when the report is there, all are whole. Affine and warp load in ANTs, ITK and "
+        "Slicer. --metric holds for all stages unless --linear-metric is given. Stopped by a signal it ends with "
+        "exit code 75 and leaves nothing half-written. --pairs TABLE has a header line with the columns fixed, moving "
+        "and out, and any of fixed_labels, moving_labels, fixed_mask and moving_mask; images are sought from the "
+        "table's folder, out is a PREFIX below --out. The pairs are read, computed and written side by side; "
+        "the files of each are those of a run of its own. A pair that fails ends no other: exit code 4, and "
+        "pairs.tsv says what became of each.",
     .example = "vesal register --fixed fixed.nii.gz --moving moving.nii.gz --out out_",
     .cite = "Vialard et al., IJCV 2012; Zhang and Fletcher, IJCV 2019; Avants et al., Medical Image Analysis 2008.",
     .args_size = sizeof(RegisterArgs),

@@ -92,6 +92,23 @@ out:
     return st;
 }
 
+VslStatus cli_make_folders(const char *path, size_t from)
+{
+    VslStatus st = VSL_OK;
+    struct stat s;
+    CliPath folder;
+    VSL_TRY(cli_path_join(&folder, path, ""));
+    for (char *c = folder.text + from; (c = strchr(c, '/')) != NULL; c++) {
+        *c = '\0';
+        VSL_CHECK(!folder.text[0] || mkdir(folder.text, 0777) == 0 ||
+                      (errno == EEXIST && stat(folder.text, &s) == 0 && S_ISDIR(s.st_mode)),
+                  VSL_E_WRITE, "the folder '%s' cannot be made: %s", vsl_path_text(folder.text).text, strerror(errno));
+        *c = '/';
+    }
+out:
+    return st;
+}
+
 VslDatatype cli_round_for_png(Cli *cli, VslVolume *v)
 {
     const int64_t count = vsl_grid_voxels(&v->grid) * v->channels;

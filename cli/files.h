@@ -24,6 +24,11 @@ VSL_MUST_USE VslStatus cli_check_output(const Cli *cli, const char *path);
  * @return VSL_E_ARG, VSL_E_WRITE. */
 VSL_MUST_USE VslStatus cli_check_image_output(const Cli *cli, const char *path);
 
+/** Makes every folder of path whose name ends at a slash behind its first `from` bytes; those that exist are left
+ * alone.
+ * @return VSL_E_WRITE. */
+VSL_MUST_USE VslStatus cli_make_folders(const char *path, size_t from);
+
 /** Rounds values of 0..65535 to whole numbers and returns the type that holds them; others are left alone, said to be
  * scaled, and 0 is returned (the writer is then to scale). NaN becomes 0 in a PNG. */
 VslDatatype cli_round_for_png(Cli *cli, VslVolume *v);

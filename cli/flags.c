@@ -246,18 +246,24 @@ out:
     return st;
 }
 
+static int is_given(const CliFlag *f, const void *args)
+{
+    const char *text = NULL;
+    if (f->type == CLI_LIST) {
+        return ((const CliList *)(const void *)((const char *)args + f->offset))->count > 0;
+    }
+    if (f->type == CLI_TEXT) {
+        memcpy(&text, (const char *)args + f->offset, sizeof text);
+    }
+    return text != NULL;
+}
+
 static VslStatus check_required(const CliVerb *verb, const void *args)
 {
+    const CliFlag *instead = verb->instead ? find_flag(verb->flags, verb->instead) : NULL;
+    const int is_instead = instead && is_given(instead, args);
     for (const CliFlag *f = verb->flags; f && f->name; f++) {
-        const char *text = NULL;
-        int count = 1;
-        if (f->type == CLI_TEXT) {
-            memcpy(&text, (const char *)args + f->offset, sizeof text);
-            count = text != NULL;
-        } else if (f->type == CLI_LIST) {
-            count = ((const CliList *)(const void *)((const char *)args + f->offset))->count;
-        }
-        if (f->is_required && count == 0) {
+        if (f->is_required && !is_given(f, args) && !(is_instead && f->is_required == CLI_UNLESS_INSTEAD)) {
             return vsl_fail(VSL_E_ARG, __func__, "%s%s %s is missing; 'vesal %s --help' shows an example",
                             f->name[1] ? "--" : "-", f->name, f->value, verb->name);
         }

@@ -81,7 +81,7 @@ static void each_flag(FILE *out, const CliFlag *table, int required, EntryFn *en
 {
     char left[96], right[512];
     for (const CliFlag *f = table; f && f->name; f++) {
-        if (f->is_required == required) {
+        if (!f->is_required == !required) {
             flag_left(left, sizeof left, f);
             flag_right(right, sizeof right, f);
             entry(out, left, right);
@@ -105,7 +105,7 @@ static int count_flags(const CliFlag *table, int required)
 {
     int count = 0;
     for (const CliFlag *f = table; f && f->name; f++) {
-        count += f->is_required == required;
+        count += !f->is_required == !required;
     }
     return count;
 }

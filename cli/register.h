@@ -13,25 +13,29 @@
 
 typedef struct RegisterArgs { /* as typed */
     CliList fixed, moving;
-    const char *out, *stages, *initial, *fixed_mask, *moving_mask, *fixed_labels, *moving_labels;
-    int no_picture;
+    const char *out, *stages, *initial, *fixed_mask, *moving_mask, *fixed_labels, *moving_labels, *pairs;
+    int no_picture, resume;
     struct RegisterNumbers {
         int preset; /* a VslPreset */
     } numbers;
+    struct RegisterPairs {
+        int at_once;
+    } many;
     VslLddmmOptions lddmm;
     VslAffineOptions affine;
+    int stage_set; /* of REGISTER_RIGID.., by register_resolve */
 } RegisterArgs;
 
 typedef struct RegisterInputs {            /* {0} is empty */
     VslVolume fixed, moving;               /* all channels; values that are not finite are 0 and outside the masks */
     VslVolume fixed_raw, moving_raw;       /* as read, kept only when something was taken out */
     VslVolume fixed_mask, moving_mask;     /* weights; empty = everywhere */
-    VslLabels fixed_labels, moving_labels; /* empty when not given */
+    VslLabels fixed_labels, moving_labels; /* read after the stages; empty when not given */
     VslAffine initial;                     /* identity unless --initial */
     int64_t fixed_bad, moving_bad;         /* voxels that are not finite */
 } RegisterInputs;
 
-enum { REGISTER_RIGID = 1, REGISTER_AFFINE = 2, REGISTER_LDDMM = 4 };
+enum { REGISTER_RIGID = 1, REGISTER_AFFINE = 2, REGISTER_LDDMM = 4, REGISTER_MOST_LANES = 64 };
 
 typedef struct RegisterResults { /* {0} is empty */
     int stages;                  /* those that ran */
@@ -60,8 +64,19 @@ typedef struct Verdict {
     char reasons[VERDICT_MAX][96];
 } Verdict;
 
-/** register_inputs.c */
+/** register_stages.c. Options to their values; args->stage_set. */
+VSL_MUST_USE VslStatus register_resolve(RegisterArgs *args);
+/** Stages, then labels and the judgement. The progress functions of args are the caller's. */
+VSL_MUST_USE VslStatus register_compute(RegisterResults *r, Cli *cli, const RegisterArgs *args, RegisterInputs *in);
+/** Everything, the report last. */
+VSL_MUST_USE VslStatus register_write(Cli *cli, const RegisterArgs *args, const RegisterInputs *in, RegisterResults *r);
+
+/** register_pairs.c: all of --pairs. */
+VSL_MUST_USE VslStatus register_pairs(Cli *cli, const RegisterArgs *args);
+
+/** register_inputs.c. Images and masks; of the label maps only the headers are looked at. */
 VSL_MUST_USE VslStatus register_read(RegisterInputs *in, Cli *cli, const RegisterArgs *args);
+VSL_MUST_USE VslStatus register_read_labels(RegisterInputs *in, Cli *cli, const RegisterArgs *args);
 void register_inputs_free(RegisterInputs *in);
 
 /** register_judge.c: fills images and numbers of r from its stages. */
@@ -74,13 +89,18 @@ double register_linear_after(const RegisterResults *r);
 const char *light_name(Light light);
 
 /** register_outputs.c */
-VSL_MUST_USE VslStatus register_check_outputs(const Cli *cli, const RegisterArgs *args, int stages);
+VSL_MUST_USE VslStatus register_check_outputs(const Cli *cli, const RegisterArgs *args);
 VSL_MUST_USE VslStatus register_write_images(const Cli *cli, const RegisterArgs *args, const RegisterInputs *in,
                                              const RegisterResults *r);
 /** PREFIXReport.json, to be written last: its presence says that all others are whole. */
 VSL_MUST_USE VslStatus register_write_report(Cli *cli, const RegisterArgs *args, const RegisterInputs *in,
                                              const RegisterResults *r);
 void register_results_free(RegisterResults *r);
+/** Whether PREFIXReport.json is there and all outputs that it lists are. */
+int register_is_whole(const RegisterArgs *args);
+/** The report of a whole registration, compared with what this run would write.
+ * @return VSL_E_STATE when inputs, options or program are not the same (the sentence says which), VSL_E_FORMAT. */
+VSL_MUST_USE VslStatus register_read_report(json_t **report, const Cli *cli, const RegisterArgs *args);
 
 /** report.c: PREFIXReport.png; fixed and moving are file names to be shown. */
 VSL_MUST_USE VslStatus register_write_picture(const char *path, const RegisterInputs *in, const RegisterResults *r,

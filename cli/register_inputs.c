@@ -94,7 +94,19 @@ out:
     return st;
 }
 
-static VslStatus read_masks_and_labels(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
+/* A label map that cannot be used should not be found out after minutes of work. */
+static VslStatus check_labels(const char *path, const char *flag, const VslGrid *grid, const char *grid_name)
+{
+    VslStatus st = VSL_OK;
+    VslNiftiInfo info = {0};
+    VSL_TRY(vsl_image_read_info(&info, path));
+    VSL_TRY(vsl_grid_check_same(&info.grid, flag, grid, grid_name));
+out:
+    vsl_nifti_info_free(&info);
+    return st;
+}
+
+static VslStatus read_masks(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
 {
     VslStatus st = VSL_OK;
     if (args->fixed_mask) {
@@ -105,6 +117,17 @@ static VslStatus read_masks_and_labels(RegisterInputs *in, Cli *cli, const Regis
     }
     VSL_CHECK((args->fixed_labels != NULL) == (args->moving_labels != NULL), VSL_E_ARG,
               "--fixed-labels and --moving-labels go together");
+    if (args->fixed_labels) {
+        VSL_TRY(check_labels(args->fixed_labels, "--fixed-labels", &in->fixed.grid, "--fixed"));
+        VSL_TRY(check_labels(args->moving_labels, "--moving-labels", &in->moving.grid, "--moving"));
+    }
+out:
+    return st;
+}
+
+VslStatus register_read_labels(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
+{
+    VslStatus st = VSL_OK;
     if (args->fixed_labels) {
         VSL_TRY(cli_read_labels(cli, &in->fixed_labels, NULL, args->fixed_labels));
         VSL_TRY(vsl_grid_check_same(&in->fixed_labels.grid, "--fixed-labels", &in->fixed.grid, "--fixed"));
@@ -132,7 +155,7 @@ VslStatus register_read(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
               in->moving.channels);
     VSL_CHECK((in->fixed.grid.n[2] == 1) == (in->moving.grid.n[2] == 1), VSL_E_SPACE,
               "one image is 2D and the other 3D");
-    VSL_TRY(read_masks_and_labels(in, cli, args));
+    VSL_TRY(read_masks(in, cli, args));
     VSL_TRY(take_out_bad(&in->fixed, &in->fixed_raw, &in->fixed_mask, &in->fixed_bad, cli, args->fixed.items[0]));
     VSL_TRY(take_out_bad(&in->moving, &in->moving_raw, &in->moving_mask, &in->moving_bad, cli, args->moving.items[0]));
 out:

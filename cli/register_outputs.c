@@ -3,10 +3,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "cli/flags.h"
 #include "cli/register.h"
 #include "cli/stats.h"
+#include "io/file_in.h"
 #include "io/path.h"
 #include "io/transform_io.h"
 
@@ -27,19 +29,19 @@ static const OutputName names[] = {
     {"Report.png", 0},
     {"Report.json", 0},
 };
-enum { NAME_COUNT = sizeof names / sizeof names[0] };
+enum { NAME_COUNT = sizeof names / sizeof names[0], REPORT_MOST_BYTES = 64 << 20 };
 
 static int is_written(const OutputName *name, int stages, int no_picture)
 {
     return (!name->stages || (name->stages & stages)) && !(no_picture && name->tail[6] == '.' && name->tail[7] == 'p');
 }
 
-VslStatus register_check_outputs(const Cli *cli, const RegisterArgs *args, int stages)
+VslStatus register_check_outputs(const Cli *cli, const RegisterArgs *args)
 {
     VslStatus st = VSL_OK;
     CliPath path;
     for (int i = 0; i < NAME_COUNT; i++) {
-        if (is_written(&names[i], stages, args->no_picture)) {
+        if (is_written(&names[i], args->stage_set, args->no_picture)) {
             VSL_TRY(cli_path_join(&path, args->out, names[i].tail));
             VSL_TRY(cli_check_output(cli, path.text));
         }
@@ -221,8 +223,9 @@ static json_t *outputs_json(const RegisterArgs *args, int stages)
     return out;
 }
 
-static json_t *options_json(const RegisterArgs *args, int stages)
+static json_t *options_json(const RegisterArgs *args)
 {
+    const int stages = args->stage_set;
     char preset[16];
     static const char *const words[] = {"fast", "default", "accurate"};
     snprintf(preset, sizeof preset, "%s", words[args->numbers.preset - 1]);
@@ -313,15 +316,17 @@ VslStatus register_write_report(Cli *cli, const RegisterArgs *args, const Regist
     json_object_set_new(report, "stages", stages_json(r));
     json_object_set_new(report, "iterations", json_integer(iterations));
     json_object_set_new(report, "seconds", seconds_json(r, cli_seconds() - cli->start));
-    json_object_set_new(report, "peak_memory_mb", cli_json_number((double)usage.ru_maxrss / 1024));
-    json_object_set_new(report, "peak_allocated_bytes_per_fixed_voxel",
-                        cli_json_number((double)vsl_memory_peak() / (double)vsl_grid_voxels(&in->fixed.grid)));
+    if (!cli->unit) { /* of the whole process, which says nothing of one of many pairs */
+        json_object_set_new(report, "peak_memory_mb", cli_json_number((double)usage.ru_maxrss / 1024));
+        json_object_set_new(report, "peak_allocated_bytes_per_fixed_voxel",
+                            cli_json_number((double)vsl_memory_peak() / (double)vsl_grid_voxels(&in->fixed.grid)));
+    }
     json_object_set_new(report, "done", done_json(args, in, r));
     json_object_set(report, "warnings", cli->warnings);
     json_object_set_new(report, "fixed_to_moving_affine_ras", matrix_json(&r->linear));
     json_object_set_new(report, "fixed_grid", cli_json_grid(&in->fixed.grid));
     json_object_set_new(report, "moving_grid", cli_json_grid(&in->moving.grid));
-    json_object_set_new(report, "options", options_json(args, r->stages));
+    json_object_set_new(report, "options", options_json(args));
     json_object_set(report, "inputs", inputs);
     json_object_set_new(report, "outputs", outputs_json(args, r->stages));
     json_object_set_new(report, "generated_by", cli_json_generator(cli));
@@ -331,5 +336,50 @@ VslStatus register_write_report(Cli *cli, const RegisterArgs *args, const Regist
 out:
     json_decref(inputs);
     json_decref(report);
+    return st;
+}
+
+int register_is_whole(const RegisterArgs *args)
+{
+    CliPath path;
+    struct stat s;
+    for (int i = 0; i < NAME_COUNT; i++) {
+        if (is_written(&names[i], args->stage_set, args->no_picture) &&
+            (cli_path_join(&path, args->out, names[i].tail) != VSL_OK || stat(path.text, &s) != 0)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+VslStatus register_read_report(json_t **out, const Cli *cli, const RegisterArgs *args)
+{
+    VslStatus st = VSL_OK;
+    CliPath path;
+    char *text = NULL;
+    int64_t count = 0;
+    json_error_t error;
+    json_t *report = NULL, *now[] = {NULL, NULL, NULL};
+    static const struct {
+        const char *key, *word;
+    } parts[] = {{"inputs", "input files"}, {"options", "options"}, {"generated_by", "program or device"}};
+    VSL_TRY(cli_path_join(&path, args->out, "Report.json"));
+    VSL_TRY(vsl_file_in_whole(&text, &count, path.text, REPORT_MOST_BYTES));
+    report = json_loadb(text, (size_t)count, 0, &error);
+    VSL_CHECK(report, VSL_E_FORMAT, "%s is no report: %s", vsl_path_text(path.text).text, error.text);
+    VSL_TRY(inputs_json(&now[0], args));
+    now[1] = options_json(args);
+    now[2] = cli_json_generator(cli);
+    for (int i = 0; i < 3; i++) {
+        VSL_CHECK(json_equal(json_object_get(report, parts[i].key), now[i]), VSL_E_STATE,
+                  "%s was made with other %s; --overwrite replaces it", vsl_path_text(path.text).text, parts[i].word);
+    }
+    *out = json_incref(report);
+out:
+    vsl_free(text);
+    json_decref(report);
+    for (int i = 0; i < 3; i++) {
+        json_decref(now[i]);
+    }
     return st;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,14 +77,17 @@ void cli_note(const Cli *cli, const char *fmt, ...)
 
 void cli_warn(Cli *cli, const char *fmt, ...)
 {
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     char text[1024];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    pthread_mutex_lock(&one_at_a_time);
     cli_progress_end();
-    fprintf(stderr, "warning: %s\n", text);
+    fprintf(stderr, "warning: %s%s%s\n", cli->unit ? cli->unit : "", cli->unit ? ": " : "", text);
     json_array_append_new(cli->warnings, json_stringn_nocheck(text, strlen(text)));
+    pthread_mutex_unlock(&one_at_a_time);
 }
 
 double cli_seconds(void)
