@@ -269,7 +269,9 @@ extern "C" NnTensor *nn_convolve_transposed(NnScope *s, NnTensor *x, NnTensor *w
     return run(s, "nn_convolve_transposed", {x, weight}, [&] {
         const int64_t rank = spatial_rank(x->t);
         const auto b = optional(bias);
-        return at::convolution(narrow(s, x->t), narrow(s, weight->t), b ? narrow(s, *b) : b, repeated(stride, rank),
+        /* LibTorch 1.13 refuses it in bf16 on the host */
+        const auto operand = [&](const Tensor &t) { return t.is_cpu() ? wide(t) : narrow(s, t); };
+        return at::convolution(operand(x->t), operand(weight->t), b ? operand(*b) : b, repeated(stride, rank),
                                repeated(pad, rank), repeated(1, rank), true, repeated(0, rank), 1);
     });
 }

@@ -361,6 +361,36 @@ TEST(a_checkpoint_gives_parameters_the_same_gradients)
     }
 }
 
+static NnTensor *deep_body(NnScope *s, NnTensor *x, void *user)
+{
+    (void)user;
+    for (int i = 0; i < 10; i++) {
+        x = nn_sin(s, x);
+    }
+    return x;
+}
+
+/* Memory kept for the backward pass of ten sines, in tensors of the size of x. */
+static double memory_kept(int is_checkpointed)
+{
+    enum { BYTES = 8 * 10000 };
+    NnScope *s = nn_scope_open(rt, NN_TRAIN);
+    NnTensor *x = nn_require_grad(s, nn_full(s, NN_SHAPE(10000), 0.5));
+    const double before = (double)nn_memory(rt).now_bytes;
+    NnScope *child = nn_scope_child(s);
+    nn_keep(child, is_checkpointed ? nn_checkpoint(child, deep_body, x, NULL) : deep_body(child, x, NULL));
+    nn_scope_join(&child);
+    const double kept = ((double)nn_memory(rt).now_bytes - before) / BYTES;
+    CHECK_OK(nn_scope_close(&s));
+    return kept;
+}
+
+TEST(a_checkpoint_keeps_only_its_input)
+{
+    CHECK_NEAR(memory_kept(0), 10, 1.5, "ten sines keep ten inputs");
+    CHECK_NEAR(memory_kept(1), 1, 0.2, "the result");
+}
+
 TEST(the_gradient_at_a_leaf_leaves_parameters_alone)
 {
     double loss[2];
@@ -448,6 +478,7 @@ int main(void)
     RUN(a_custom_operation_has_the_gradient_that_its_function_gives);
     RUN(a_checkpointed_part_has_the_gradient_of_the_part);
     RUN(a_checkpoint_gives_parameters_the_same_gradients);
+    RUN(a_checkpoint_keeps_only_its_input);
     RUN(the_gradient_at_a_leaf_leaves_parameters_alone);
     RUN(a_custom_operation_that_refuses_fails_the_scope_with_its_code);
     RUN(a_failure_inside_a_checkpoint_keeps_its_code);
