@@ -67,8 +67,8 @@ VSL_API const VslDiffusionOptions *vsl_diffusion_options(const VslDiffusion *d);
 
 /** The level at t: a step 0..T-1 (rounded) for DDPM, sigma > 0 for EDM, t in (0, 1] for flow. */
 VSL_API VslLevel vsl_diffusion_level(const VslDiffusion *d, double t);
-/** The level of a training draw: uniform u in (0,1) -> uniform step, log-normal sigma, or uniform t. */
-VSL_API VslLevel vsl_diffusion_draw(const VslDiffusion *d, double u);
+/** The level of a training draw, a function of (seed, stream, index): uniform step, log-normal sigma, or uniform t. */
+VSL_API VslLevel vsl_diffusion_draw(const VslDiffusion *d, uint64_t seed, uint64_t stream, uint64_t index);
 /** steps + 1 levels of sampling, noise first, data (alpha 1, sigma 0) last: DDPM steps evenly spaced from T-1 down
  * ("trailing", Lin et al. 2024, table 2); EDM's rho schedule; flow evenly spaced from t = 1. DDPM: steps <= T. */
 VSL_API VSL_MUST_USE VslStatus vsl_diffusion_levels(const VslDiffusion *d, int steps, VslLevel *levels);
