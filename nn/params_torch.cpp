@@ -83,6 +83,15 @@ extern "C" void nn_params_free(NnParams **p)
     }
 }
 
+std::vector<Tensor> vsl::tensors_of(NnParams *p)
+{
+    std::vector<Tensor> out;
+    for (const Param &one : p->list) {
+        out.push_back(one.handle.t);
+    }
+    return out;
+}
+
 static Tensor initial(const NnParams *p, const char *name, const NnShape &shape, NnInit init, int64_t fan_in)
 {
     const Tensor t = at::empty(extents(shape), at::TensorOptions().dtype(at::kFloat));

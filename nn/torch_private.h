@@ -11,8 +11,9 @@
 #include <exception>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
-#include "nn/tensor.h"
+#include "nn/params.h"
 
 struct NnTensor {
     at::Tensor t;
@@ -156,6 +157,8 @@ void install_allocator();
 NnMemory host_memory(const NnRuntime *rt);
 void watch_memory(NnRuntime *rt);
 void unwatch_memory(NnRuntime *rt);
+/* params_torch.cpp: the weights, in their order. */
+std::vector<at::Tensor> tensors_of(NnParams *p);
 /* cuda_torch.cpp or cuda_none.cpp */
 NnMemory device_memory(const NnRuntime *rt);
 void prepare_device(NnRuntime *rt);
