@@ -23,6 +23,15 @@ typedef struct RegLattice {
     double scale[3], offset[3];
 } RegLattice;
 
+/* Bins of a joint histogram: position of a value = (value - low) * scale + first, held within first..last. */
+typedef struct RegMiAxis {
+    double low, scale, first, last;
+} RegMiAxis;
+typedef struct RegMiBins {
+    int bins; /* per axis */
+    RegMiAxis fixed, warped;
+} RegMiBins;
+
 /* F = -( (Dv)^T m + div(m (x) v) ), central differences. next = base + c F (if next); sum += w F (if sum). */
 typedef VslStatus RegEpdiffFn(VslField *next, const VslField *base, double c, VslField *sum, double w,
                               const VslField *m, const VslField *v, const double h[3]);
@@ -69,6 +78,21 @@ typedef VslStatus RegLnccFn(double *energy, VslField *grad, const VslField *imag
 /* *energy = sum 1/2 w (J - I)^2; grad = scale w (J - I) (if grad). */
 typedef VslStatus RegSsdFn(double *energy, VslField *grad, const VslField *image, const VslField *warped,
                            const VslField *weight, double scale);
+/* Linear alignment: moving(to_moving x), its derivative by moving voxel index (3 planes) and how much of it counts, for
+ * every fixed voxel of weight `mask`; elsewhere 0. weight: 0 half a voxel outside the moving image's outer centres to 1
+ * half a voxel inside, times the interpolated moving_mask (may be NULL). *met = sum mask weight. */
+typedef VslStatus RegLinearWarpFn(double *met, VslField *warped, VslField *weight, VslField *slope,
+                                  const VslField *moving, const VslField *moving_mask, const VslField *mask,
+                                  const VslAffine *to_moving);
+/* moment[d] = sum over voxels (i, j, k) of grad slope_d (i, j, k, 1). */
+typedef VslStatus RegLinearMomentsFn(double moment[3][4], const VslField *grad, const VslField *slope);
+/* Mutual information, see similarity_mi.c. joint: bins x bins on the host, the histogram of weights, not divided by
+ * their sum, which is *total. mask, weight: planes whose product counts, each may be NULL. */
+typedef VslStatus RegMiCountFn(double *joint, double *total, const VslField *fixed, const VslField *warped,
+                               const VslField *mask, const VslField *weight, const RegMiBins *bins);
+/* grad = scale times weight times the slope of the spline times table, bins x bins on the host. */
+typedef VslStatus RegMiDeriveFn(VslField *grad, const double *table, const VslField *fixed, const VslField *warped,
+                                const VslField *mask, const VslField *weight, const RegMiBins *bins, double scale);
 /* out = value everywhere; out = a b. */
 typedef VslStatus RegFillFn(VslField *out, float value);
 typedef VslStatus RegMultiplyFn(VslField *out, const VslField *a, const VslField *b);
@@ -89,6 +113,10 @@ typedef struct RegKernels {
     RegLnccPrepareFn *lncc_prepare;
     RegLnccFn *lncc;
     RegSsdFn *ssd;
+    RegLinearWarpFn *linear_warp;
+    RegLinearMomentsFn *linear_moments;
+    RegMiCountFn *mi_count;
+    RegMiDeriveFn *mi_derive;
     RegFillFn *fill;
     RegMultiplyFn *multiply;
     RegVelocityBoundsFn *velocity_bounds;

@@ -19,6 +19,12 @@ RegWarpMaskFn reg_cpu_warp_mask;
 RegRestrictForceFn reg_cpu_restrict_force;
 /* kernels_cpu_volume.c */
 RegVolumePenaltyFn reg_cpu_volume_penalty;
+/* kernels_cpu_linear.c */
+RegLinearWarpFn reg_cpu_linear_warp;
+RegLinearMomentsFn reg_cpu_linear_moments;
+/* kernels_cpu_mi.c */
+RegMiCountFn reg_cpu_mi_count;
+RegMiDeriveFn reg_cpu_mi_derive;
 /* kernels_cpu_similarity.c */
 RegLnccPrepareFn reg_cpu_lncc_prepare;
 RegLnccFn reg_cpu_lncc;

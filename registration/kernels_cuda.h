@@ -24,6 +24,12 @@ RegWarpMaskFn reg_device_warp_mask;
 RegRestrictForceFn reg_device_restrict_force;
 /* device_volume_private.h */
 RegVolumePenaltyFn reg_device_volume_penalty;
+/* device_linear_private.h */
+RegLinearWarpFn reg_device_linear_warp;
+RegLinearMomentsFn reg_device_linear_moments;
+/* device_mi_private.h */
+RegMiCountFn reg_device_mi_count;
+RegMiDeriveFn reg_device_mi_derive;
 /* device_similarity_private.h */
 RegLnccPrepareFn reg_device_lncc_prepare;
 RegLnccFn reg_device_lncc;
