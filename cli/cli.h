@@ -128,6 +128,9 @@ void cli_note(const Cli *cli, const char *fmt, ...) VSL_PRINTF(2, 3);
 void cli_warn(Cli *cli, const char *fmt, ...) VSL_PRINTF(2, 3);
 /** 1 when stderr may be coloured and rewritten in place. */
 int cli_is_terminal(void);
+/** One line on a terminal, rewritten in place, else one line per minute: what a stage is at, and the time left when
+ * `fraction` of what this run has to do is done. @return 1 once a signal has come. */
+int cli_progress_line(const Cli *cli, const char *stage, double fraction, const char *fmt, ...) VSL_PRINTF(4, 5);
 /** A VslProgressFn whose user is the Cli: one line on a terminal, else one line per minute; stops after a signal. */
 int cli_progress(const VslProgress *p, void *cli);
 /** Ends the progress line before other talk. */

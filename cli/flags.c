@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "io/path.h"
 
 const CliFlag cli_common_flags[] = {
     {"json", CLI_SWITCH, offsetof(Cli, wants_json), NULL, 0, "the result as JSON on standard output"},
@@ -159,11 +160,15 @@ static int find_target(Target *out, Cli *cli, void *args, const char *name)
     return (out->row = find_row(&numbers, name)) != NULL;
 }
 
-static VslStatus fail_unknown(const CliVerb *verb, const char *typed, const char *name)
+/* The flag of this verb that is nearest to name, or an empty text. */
+typedef struct FlagName {
+    char text[64];
+} FlagName;
+static FlagName nearest_flag(const CliVerb *verb, const char *name)
 {
-    enum { MOST = 128 };
+    enum { MOST = 192 };
     const char *names[MOST];
-    char made[CLI_MAX_GROUPS][MOST][64];
+    FlagName made[MOST], out = {""};
     int count = 0;
     for (const CliFlag *f = verb->flags; f && f->name && count < MOST; f++) {
         names[count++] = f->name;
@@ -175,19 +180,27 @@ static VslStatus fail_unknown(const CliVerb *verb, const char *typed, const char
         names[count++] = row->flag;
     }
     for (int g = 0; g < CLI_MAX_GROUPS && verb->groups[g].title; g++) {
-        int i = 0;
-        for (const VslOption *row = verb->groups[g].table; row->flag && count < MOST; row++, i++) {
-            snprintf(made[g][i], sizeof made[g][i], "%s%s", verb->groups[g].prefix ? verb->groups[g].prefix : "",
-                     row->flag);
-            if (!cli_is_hidden(&verb->groups[g], row->flag)) {
-                names[count++] = made[g][i];
+        const CliGroup *group = &verb->groups[g];
+        for (const VslOption *row = group->table; row->flag && count < MOST; row++) {
+            if (!cli_is_hidden(group, row->flag)) {
+                snprintf(made[count].text, sizeof made[count].text, "%s%s", group->prefix ? group->prefix : "",
+                         row->flag);
+                names[count] = made[count].text;
+                count++;
             }
         }
     }
     const char *nearest = cli_nearest(name, names, count);
-    if (nearest) {
-        return vsl_fail(VSL_E_ARG, __func__, "unknown flag %s; did you mean %s%s?", typed, nearest[1] ? "--" : "-",
-                        nearest);
+    snprintf(out.text, sizeof out.text, "%s", nearest ? nearest : "");
+    return out;
+}
+
+static VslStatus fail_unknown(const CliVerb *verb, const char *typed, const char *name)
+{
+    const FlagName nearest = nearest_flag(verb, name);
+    if (nearest.text[0]) {
+        return vsl_fail(VSL_E_ARG, __func__, "unknown flag %s; did you mean %s%s?", typed, nearest.text[1] ? "--" : "-",
+                        nearest.text);
     }
     return vsl_fail(VSL_E_ARG, __func__, "unknown flag %s; 'vesal %s --help' lists the flags", typed, verb->name);
 }
@@ -283,6 +296,60 @@ static VslStatus parse_seed(uint64_t *out, const char *text)
         seed = seed * 10 + digit;
     }
     *out = seed;
+out:
+    return st;
+}
+
+static VslStatus apply_entry(Cli *cli, void *args, const VslConfigEntry *e)
+{
+    VslStatus st = VSL_OK;
+    Target t;
+    if (strncmp(e->key, "model-", 6) == 0) { /* what a model's own configuration says beside the flags */
+        return VSL_OK;
+    }
+    if (!find_target(&t, cli, args, e->key) || !e->key[1]) {
+        const FlagName nearest = nearest_flag(cli->verb, e->key);
+        VSL_CHECK(!nearest.text[0], VSL_E_ARG, "unknown key '%s'; did you mean '%s'?", e->key, nearest.text);
+        VSL_CHECK(0, VSL_E_ARG, "unknown key '%s'; 'vesal %s --help' lists the flags, whose names are the keys", e->key,
+                  cli->verb->name);
+    }
+    if (!e->value[0]) {
+        return VSL_OK;
+    }
+    if (t.flag && t.flag->type == CLI_SWITCH) {
+        const int on = strcmp(e->value, "true") == 0;
+        VSL_CHECK(on || strcmp(e->value, "false") == 0, VSL_E_ARG, "'%s' is '%s', expected true or false", e->key,
+                  e->value);
+        memcpy(t.base + t.flag->offset, &on, sizeof on);
+    } else {
+        VSL_TRY(set_value(&t, e->key, e->value));
+    }
+out:
+    return st;
+}
+
+const char *cli_config_path(const CliVerb *verb, int argc, char **argv)
+{
+    static const char word[] = "--config";
+    const char *path = NULL;
+    for (int i = 0; find_flag(verb->flags, word + 2) && i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], word, sizeof word - 1) == 0 && argv[i][sizeof word - 1] == '=') {
+            path = argv[i] + sizeof word;
+        } else if (strcmp(argv[i], word) == 0 && i + 1 < argc) {
+            path = argv[i + 1];
+        }
+    }
+    return path;
+}
+
+VslStatus cli_apply_config(Cli *cli, void *args, const VslConfig *c, const char *path)
+{
+    VslStatus st = VSL_OK;
+    for (int i = 0; i < c->count; i++) {
+        const VslConfigEntry *e = &c->entry[i];
+        st = apply_entry(cli, args, e);
+        VSL_CHECK(st == VSL_OK, st, "%s: line %d: %s", vsl_path_text(path).text, e->line, vsl_error());
+    }
 out:
     return st;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "io/config.h"
 
 /** Finds the verb of argv[1] (and argv[2] for two-word verbs). *words is how many arguments it took.
  * @return VSL_E_ARG with the nearest verb in the sentence. */
@@ -12,6 +13,12 @@ VSL_MUST_USE VslStatus cli_find_verb(const CliVerb **out, int *words, int argc, 
 /** Reads flags in any order with inputs; --flag value and --flag=value; -- ends the flags. Fills cli and args.
  * @return VSL_E_ARG: unknown flag (with the nearest), missing value, missing required flag, too few or many inputs. */
 VSL_MUST_USE VslStatus cli_parse(Cli *cli, void *args, int argc, char **argv);
+/** The last --config FILE of a verb that has this flag, or NULL. */
+const char *cli_config_path(const CliVerb *verb, int argc, char **argv);
+/** Takes a configuration's entries as if they had been typed before everything else, so that flags win. Values are
+ * borrowed: c must outlive args. @return VSL_E_ARG: unknown key (with the nearest), value out of range; file and line
+ * are named. */
+VSL_MUST_USE VslStatus cli_apply_config(Cli *cli, void *args, const VslConfig *c, const char *path);
 /** The word of `words` that is nearest to `typed` in edit distance, or NULL when none is near. */
 const char *cli_nearest(const char *typed, const char *const *words, int count);
 

@@ -19,6 +19,7 @@ const CliVerb *const cli_verbs[] = {
     &cli_verb_data_verify,
     &cli_verb_doctor,
     LEARNED(CLI_DIFFUSION_DOCTOR),
+    LEARNED(CLI_DIFFUSION_TRAIN),
     NULL,
 };
 

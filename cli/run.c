@@ -83,8 +83,14 @@ static VslStatus run_verb(Cli *cli, int argc, char **argv)
 {
     VslStatus st = VSL_OK;
     char *args = NULL;
+    VslConfig config = {0}; /* args point into it */
     VSL_TRY(VSL_NEW0(&args, cli->verb->args_size ? cli->verb->args_size : 1, "the verb's arguments"));
     VSL_TRY(VSL_NEW0(&cli->inputs, argc + 1, "the list of inputs"));
+    const char *config_path = cli_config_path(cli->verb, argc, argv);
+    if (config_path) {
+        VSL_TRY(vsl_config_read(&config, config_path));
+        VSL_TRY(cli_apply_config(cli, args, &config, config_path));
+    }
     VSL_TRY(cli_parse(cli, args, argc, argv));
     if (cli->wants_help) {
         VSL_TRY(cli_help_verb(stdout, cli->verb));
@@ -96,6 +102,7 @@ static VslStatus run_verb(Cli *cli, int argc, char **argv)
     VSL_TRY(cli->verb->run(cli, args));
 out:
     vsl_free(args);
+    vsl_config_free(&config);
     return st;
 }
 

@@ -7,14 +7,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static atomic_int stop_signal; /* lock-free: set by a handler, read by every thread */
+static volatile sig_atomic_t stop_signal;
 
 static void on_signal(int number)
 {
@@ -40,11 +39,10 @@ void cli_signals_install(void)
 
 VslStatus cli_check_stop(void)
 {
-    const int number = stop_signal;
-    if (!number) {
+    if (!stop_signal) {
         return VSL_OK;
     }
-    const char *name = number == SIGINT ? "INT" : number == SIGTERM ? "TERM" : "USR1";
+    const char *name = stop_signal == SIGINT ? "INT" : stop_signal == SIGTERM ? "TERM" : "USR1";
     return vsl_fail(VSL_E_CANCELLED, __func__, "stopped by signal %s; no output was left half-written", name);
 }
 
@@ -113,29 +111,37 @@ static void time_left(char *out, size_t size, double elapsed, double fraction)
     }
 }
 
-int cli_progress(const VslProgress *p, void *user)
+int cli_progress_line(const Cli *cli, const char *stage, double fraction, const char *fmt, ...)
 {
-    static char stage[32];
+    static char last_stage[32];
     static double stage_start, last_line;
-    const Cli *cli = user;
     const double now = cli_seconds();
-    if (strncmp(stage, p->stage, sizeof stage - 1) != 0) {
-        snprintf(stage, sizeof stage, "%s", p->stage);
+    if (strncmp(last_stage, stage, sizeof last_stage - 1) != 0) {
+        snprintf(last_stage, sizeof last_stage, "%s", stage);
         stage_start = now;
         last_line = cli_is_terminal() ? 0 : now; /* the first line of a log comes after its first minute */
     }
     const double gap = cli_is_terminal() ? 0.1 : 60;
     if (!cli->is_quiet && now - last_line >= gap) {
         char left[64];
-        time_left(left, sizeof left, now - stage_start, p->fraction);
-        fprintf(stderr, "%s%s: level %d of %d, iteration %d of %d, energy %.6g, %.0f %%, %s%s",
-                cli_is_terminal() ? "\r\033[K" : "", p->stage, p->level, p->levels, p->iteration, p->iterations,
-                p->energy, 100 * p->fraction, left, cli_is_terminal() ? "" : "\n");
+        va_list args;
+        time_left(left, sizeof left, now - stage_start, fraction);
+        fprintf(stderr, "%s%s: ", cli_is_terminal() ? "\r\033[K" : "", stage);
+        va_start(args, fmt);
+        vfprintf(stderr, fmt, args);
+        va_end(args);
+        fprintf(stderr, ", %s%s", left, cli_is_terminal() ? "" : "\n");
         fflush(stderr);
         progress_is_open = cli_is_terminal();
         last_line = now;
     }
     return stop_signal != 0;
+}
+
+int cli_progress(const VslProgress *p, void *user)
+{
+    return cli_progress_line(user, p->stage, p->fraction, "level %d of %d, iteration %d of %d, energy %.6g, %.0f %%",
+                             p->level, p->levels, p->iteration, p->iterations, p->energy, 100 * p->fraction);
 }
 
 CliExit cli_exit_code(VslStatus st)

@@ -9,12 +9,26 @@ static const double dae_time = 150;   /* a noise of 0.46 under the linear schedu
 static const double mae_hidden = 0.6; /* share of patches */
 enum { MAE_PATCHES = 8 };             /* along each axis */
 
+/* Masks of dropout are drawn anew for every batch. */
+static uint64_t dropout_seed(uint64_t seed, const VslBatch *b)
+{
+    return seed ^ vsl_random_stream("dropout") ^ b->first;
+}
+
+static NnTensor *denoise_loss(NnScope *s, const VslUnet *net, const VslPretextSetup *setup, const VslBatch *b,
+                              uint64_t seed)
+{
+    const VslNoised noised = vsl_diffusion_noise(s, setup->diffusion, vsl_batch_image(s, b), seed, 0, b->first);
+    const VslUnetInput in = {.x = noised.z, .time = noised.time, .dropout_seed = dropout_seed(seed, b)};
+    return vsl_diffusion_loss(s, &noised, vsl_unet_forward(s, net, &in));
+}
+
 static NnTensor *dae_loss(NnScope *s, const VslUnet *net, const VslPretextSetup *setup, const VslBatch *b,
                           uint64_t seed)
 {
     const VslLevel level = vsl_diffusion_level(setup->diffusion, dae_time);
     const VslNoised noised = vsl_diffusion_noise_at(s, &level, vsl_batch_image(s, b), seed, 0, b->first);
-    const VslUnetInput in = {.x = noised.z, .time = noised.time};
+    const VslUnetInput in = {.x = noised.z, .time = noised.time, .dropout_seed = dropout_seed(seed, b)};
     return vsl_diffusion_loss(s, &noised, vsl_unet_forward(s, net, &in));
 }
 
@@ -50,7 +64,8 @@ static NnTensor *mae_loss(NnScope *s, const VslUnet *net, const VslPretextSetup 
     const VslLevel level = vsl_diffusion_level(setup->diffusion, 0);
     NnTensor *x = vsl_batch_image(s, b), *hidden = hidden_patches(s, b, seed);
     const VslUnetInput in = {.x = nn_mul(s, x, nn_affine(s, hidden, -1, 1)),
-                             .time = nn_full(s, NN_SHAPE(b->count), level.time)};
+                             .time = nn_full(s, NN_SHAPE(b->count), level.time),
+                             .dropout_seed = dropout_seed(seed, b)};
     NnTensor *error = nn_square(s, nn_sub(s, vsl_unet_forward(s, net, &in), x));
     NnTensor *sum = nn_sum(s, nn_mul(s, error, hidden), NN_ALL);
     return nn_div(s, sum, nn_affine(s, nn_sum(s, hidden, NN_ALL), b->channels, 0));
@@ -59,7 +74,11 @@ static NnTensor *mae_loss(NnScope *s, const VslUnet *net, const VslPretextSetup 
 static NnTensor *task_loss(NnScope *s, const void *model, const VslBatch *b, uint64_t seed, void *user)
 {
     const VslPretextSetup *setup = user;
-    return setup->kind == VSL_PRETEXT_DAE ? dae_loss(s, model, setup, b, seed) : mae_loss(s, model, setup, b, seed);
+    switch (setup->kind) {
+    case VSL_PRETEXT_DAE: return dae_loss(s, model, setup, b, seed);
+    case VSL_PRETEXT_MAE: return mae_loss(s, model, setup, b, seed);
+    default: return denoise_loss(s, model, setup, b, seed);
+    }
 }
 
 static VslStatus task_build(void **model, NnParams *p, void *user)
@@ -75,9 +94,7 @@ static void task_drop(void **model)
 
 VslTask vsl_pretext_task(const VslPretextSetup *setup)
 {
-    return (VslTask){.name = setup->kind == VSL_PRETEXT_DAE ? "dae" : "mae",
-                     .build = task_build,
-                     .drop = task_drop,
-                     .loss = task_loss,
-                     .user = (void *)setup};
+    static const char *const names[] = {"", "denoise", "dae", "mae"};
+    return (VslTask){
+        .name = names[setup->kind], .build = task_build, .drop = task_drop, .loss = task_loss, .user = (void *)setup};
 }

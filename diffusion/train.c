@@ -326,7 +326,7 @@ static VslStatus after_step(VslTrainer *t, const VslTrainHooks *hooks, VslTrainR
     }
     double is_stopping = hooks->progress ? hooks->progress(r, o->steps, hooks->user) != 0 : 0;
     VSL_TRY(sum_ranks(t, NULL, &is_stopping, 1));
-    if (is_stopping > 0 || t->step % o->checkpoint_every == 0 || is_last || t->has_stopped) {
+    if (is_stopping > 0 || t->step % o->save_every == 0 || is_last || t->has_stopped) {
         VSL_TRY(save(t, hooks));
     }
     VSL_CHECK(!(is_stopping > 0) || is_last || t->has_stopped, VSL_E_CANCELLED, "stopped after step %lld of %d",

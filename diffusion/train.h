@@ -23,18 +23,18 @@ typedef enum VslRateSchedule { VSL_RATE_COSINE = 1, VSL_RATE_CONSTANT, VSL_RATE_
 
 typedef struct VslTrainOptions { /* {0} = all defaults, see the table */
     int steps;
-    int batch;            /* samples a step, a rank and a turn of accumulation */
-    int accumulate;       /* turns whose gradients are added up before a step */
-    double lr;            /* the highest */
-    int warmup;           /* steps; negative: none */
-    int schedule;         /* VslRateSchedule */
-    double weight_decay;  /* AdamW's */
-    double clip;          /* largest joint norm of the gradients; negative: none */
-    double ema;           /* decay of the moving average, reached slowly: min(ema, (1 + step)/(10 + step)) */
-    int validate_every;   /* steps; negative: never */
-    int patience;         /* validations without a better one after which it stops; 0: never */
-    int log_every;        /* steps a log record */
-    int checkpoint_every; /* steps a saved state */
+    int batch;           /* samples a step, a rank and a turn of accumulation */
+    int accumulate;      /* turns whose gradients are added up before a step */
+    double lr;           /* the highest */
+    int warmup;          /* steps; negative: none */
+    int schedule;        /* VslRateSchedule */
+    double weight_decay; /* AdamW's */
+    double clip;         /* largest joint norm of the gradients; negative: none */
+    double ema;          /* decay of the moving average, reached slowly: min(ema, (1 + step)/(10 + step)) */
+    int validate_every;  /* steps; negative: never */
+    int patience;        /* validations without a better one after which it stops; 0: never */
+    int log_every;       /* steps a log record */
+    int save_every;      /* steps a saved state */
 } VslTrainOptions;
 extern VSL_API const VslOption vsl_train_option_table[];
 

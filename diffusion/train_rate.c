@@ -24,7 +24,7 @@ const VslOption vsl_train_option_table[] = {
     {"patience", VSL_OPT_INT, AT(patience), 0, 0, 1000000, "",
      "stop after so many validations without a better one and keep the best weights, 0 = never", NULL},
     {"log-every", VSL_OPT_INT, AT(log_every), 10, 1, 10000000, "", "steps a line of log.jsonl", NULL},
-    {"checkpoint-every", VSL_OPT_INT, AT(checkpoint_every), 500, 1, 100000000, "", "steps between saved states", NULL},
+    {"save-every", VSL_OPT_INT, AT(save_every), 500, 1, 100000000, "", "steps between saved states", NULL},
     {NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 

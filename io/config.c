@@ -1,6 +1,6 @@
 /* A flat mapping out of libyaml's events. Nothing is built that the text does not hold letter by letter: without
  * aliases a short text cannot stand for a long one. */
-#include "io/config_private.h"
+#include "io/config.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -170,7 +170,7 @@ out:
     return st;
 }
 
-VslStatus config_parse(VslConfig *out, const char *text, int64_t count, const char *path)
+VslStatus vsl_config_parse(VslConfig *out, const char *text, int64_t count, const char *path)
 {
     VslStatus st = VSL_OK;
     Reader r = {.path = path};
@@ -198,7 +198,7 @@ VslStatus vsl_config_read(VslConfig *out, const char *path)
     char *text = NULL;
     int64_t count = 0;
     VSL_TRY(vsl_file_in_whole(&text, &count, path, MOST_BYTES));
-    VSL_TRY(config_parse(out, text, count, path));
+    VSL_TRY(vsl_config_parse(out, text, count, path));
 out:
     vsl_free(text);
     return st;

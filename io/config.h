@@ -7,6 +7,7 @@
 #define VSL_IO_CONFIG_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/status.h"
 
@@ -28,6 +29,8 @@ typedef struct VslConfig { /* {0} is empty; entries in the file's order */
 
 /** @return VSL_E_IO, VSL_E_FORMAT (names file and line), VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_config_read(VslConfig *out, const char *path);
+/** The same of a text in memory; path only names it in sentences. */
+VSL_API VSL_MUST_USE VslStatus vsl_config_parse(VslConfig *out, const char *text, int64_t count, const char *path);
 VSL_API void vsl_config_free(VslConfig *c);
 /** NULL when there is no such key. */
 VSL_API const char *vsl_config_find(const VslConfig *c, const char *key);

@@ -76,7 +76,7 @@ TEST(a_run_stopped_anywhere_and_restored_ends_in_the_same_bits)
                                .validate_every = 25,
                                .patience = 50,
                                .weight_decay = 0.01,
-                               .checkpoint_every = 30};
+                               .save_every = 30};
     ToyLog whole = {0};
     VslWeights want = {0}, got = {0};
     VslTrainHooks hooks = toy_hooks(&whole);
@@ -252,7 +252,7 @@ TEST(memory_is_flat_over_a_thousand_steps)
 {
     ToyUser u = {0};
     const VslTask task = toy_task(&u);
-    const VslTrainOptions o = {.steps = 1000, .batch = 4, .validate_every = 50, .checkpoint_every = 100};
+    const VslTrainOptions o = {.steps = 1000, .batch = 4, .validate_every = 50, .save_every = 100};
     ToyLog log = {.stop_at = 200};
     const VslTrainHooks hooks = toy_hooks(&log);
     VslTrainer *t = trainer(&task, &o, 8);

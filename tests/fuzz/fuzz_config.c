@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "io/config_private.h"
+#include "io/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
@@ -12,13 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     VslConfig c = {0}, again = {0};
     char line[3 * VSL_CONFIG_TEXT];
-    if (config_parse(&c, (const char *)bytes, (int64_t)count, "fuzz") == VSL_OK) {
+    if (vsl_config_parse(&c, (const char *)bytes, (int64_t)count, "fuzz") == VSL_OK) {
         for (int i = 0; i < c.count; i++) {
             if (vsl_config_find(&c, c.entry[i].key) != c.entry[i].value) {
                 abort();
             }
             if (vsl_config_line(line, sizeof line, "k", c.entry[i].value, NULL) == VSL_OK &&
-                (config_parse(&again, line, (int64_t)strlen(line), "again") != VSL_OK || again.count != 1 ||
+                (vsl_config_parse(&again, line, (int64_t)strlen(line), "again") != VSL_OK || again.count != 1 ||
                  strcmp(again.entry[0].value, c.entry[i].value) != 0)) {
                 abort();
             }

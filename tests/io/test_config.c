@@ -4,13 +4,13 @@
 
 #include "core/memory.h"
 #include "core/random.h"
-#include "io/config_private.h"
+#include "io/config.h"
 #include "tests/check.h"
 #include "tests/io/scratch.h"
 
 static VslStatus parse(VslConfig *c, const char *text)
 {
-    return config_parse(c, text, (int64_t)strlen(text), "c.yaml");
+    return vsl_config_parse(c, text, (int64_t)strlen(text), "c.yaml");
 }
 
 static int is(const VslConfig *c, const char *key, const char *value)
