@@ -297,6 +297,7 @@ typedef struct Pass { /* what every block of one forward pass shares */
     NnTensor *emb;    /* (B, E), activated */
     NnTensor *tokens; /* (B, M, token_width), or NULL */
     uint64_t dropout_seed;
+    bool checkpoint;
 } Pass;
 
 /* cos and sin of time / 10000^(2i/width), i < width/2: (B) -> (B, width) (Vaswani et al. 2017, as in DDPM) */
@@ -357,9 +358,27 @@ static NnTensor *res_block(NnScope *s, const ResBlock *p, NnTensor *x, NnTensor 
     return nn_add(s, nn_conv(s, &p->conv2, h), nn_conv(s, &p->skip, x));
 }
 
+typedef struct Again { /* what a checkpoint needs to run a residual block again */
+    const ResBlock *block;
+    uint64_t dropout_seed;
+} Again;
+
+static NnTensor *res_block_again(NnScope *s, NnTensor *const *in, void *user)
+{
+    const Again *a = user;
+    return res_block(s, a->block, in[0], in[1], a->dropout_seed);
+}
+
+static NnTensor *res(NnScope *s, const ResBlock *p, NnTensor *x, const Pass *pass)
+{
+    Again again = {p, pass->dropout_seed};
+    return pass->checkpoint ? nn_checkpoint(s, res_block_again, 2, (NnTensor *[]){x, pass->emb}, &again, sizeof again)
+                            : res_block(s, p, x, pass->emb, pass->dropout_seed);
+}
+
 static NnTensor *block(NnScope *s, const Block *p, NnTensor *x, const Pass *pass)
 {
-    x = res_block(s, &p->res, x, pass->emb, pass->dropout_seed);
+    x = res(s, &p->res, x, pass);
     x = nn_attention(s, &p->self, x, NULL);
     return nn_attention(s, &p->cross, x, pass->tokens);
 }
@@ -414,7 +433,7 @@ NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, 
         }
     }
     h = block(s, &net->middle0, h, &pass);
-    h = res_block(s, &net->middle1, h, pass.emb, pass.dropout_seed);
+    h = res(s, &net->middle1, h, &pass);
     for (int l = last; l >= 0; l--) {
         for (int j = 0; j <= o->blocks; j++) {
             h = nn_concat(s, 2, (NnTensor *[]){h, skips[--kept]}, 1);

@@ -193,11 +193,15 @@ extern "C" NnTensor *nn_custom(NnScope *s, const NnCustom *op, int inputs, NnTen
 namespace
 {
 
-/* Runs body on x in a scope of its own, whose failure becomes an exception. */
-Tensor body_of(NnScope &inner, NnBody *body, void *user, const Tensor &x)
+/* Runs body on inputs in a scope of its own, whose failure becomes an exception. */
+Tensor body_of(NnScope &inner, NnBody *body, void *user, const std::vector<Tensor> &inputs)
 {
     inner.poison.is_poison = true;
-    NnTensor *y = body(&inner, inner.own(Tensor(x)), user);
+    std::vector<NnTensor *> in;
+    for (const Tensor &t : inputs) {
+        in.push_back(inner.own(Tensor(t)));
+    }
+    NnTensor *y = body(&inner, in.data(), user);
     if (inner.status != VSL_OK) {
         throw Failure(inner.status, "%.200s: %s", inner.where, inner.sentence);
     }
@@ -210,7 +214,8 @@ struct CheckpointNode : public torch::autograd::Node {
     bool is_training = false;
     NnBody *body = nullptr;
     void *user = nullptr;
-    Tensor x; /* detached */
+    std::vector<char> copy; /* of what user points to, if it was to be copied */
+    std::vector<Tensor> in; /* detached */
 
     std::string name() const override
     {
@@ -218,58 +223,83 @@ struct CheckpointNode : public torch::autograd::Node {
     }
     void release_variables() override
     {
-        x.reset();
+        in.clear();
     }
 
     variable_list apply(variable_list &&grads) override
     {
-        if (!x.defined()) {
+        variable_list result(num_outputs());
+        if (in.empty()) {
             throw Failure(VSL_E_ARG, "nn_checkpoint: its gradient was taken twice");
         }
         if (!grads[0].defined()) {
-            return {Tensor()};
-        }
-        const bool is_wanted = task_should_compute_output(0);
-        if (rt->leaf_only && !is_wanted) {
-            return {Tensor()};
+            return result;
         }
         at::AutoGradMode mode(true);
-        Tensor leaf = x.detach();
-        leaf.requires_grad_(is_wanted);
+        std::vector<Tensor> leaves;
+        variable_list wanted;
+        for (size_t i = 0; i < in.size(); i++) {
+            leaves.push_back(in[i].detach());
+            if (task_should_compute_output(i)) {
+                wanted.push_back(leaves[i].requires_grad_(true));
+            }
+        }
+        if (rt->leaf_only && wanted.empty()) {
+            return result;
+        }
         NnScope inner;
         inner.rt = rt;
         inner.is_training = is_training;
         inner.recording = 1;
-        const Tensor y = body_of(inner, body, user, leaf);
+        const Tensor y = body_of(inner, body, copy.empty() ? user : copy.data(), leaves);
         if (!y.requires_grad()) {
-            return {Tensor()};
+            return result;
         }
+        variable_list found;
         if (rt->leaf_only) {
-            return {torch::autograd::grad({y}, {leaf}, {grads[0]}, c10::nullopt, false, true)[0]};
+            found = torch::autograd::grad({y}, wanted, {grads[0]}, c10::nullopt, false, true);
+        } else {
+            torch::autograd::backward({y}, {grads[0]});
+            for (const Tensor &leaf : wanted) {
+                found.push_back(leaf.grad());
+            }
         }
-        torch::autograd::backward({y}, {grads[0]});
-        return {leaf.grad()};
+        for (size_t i = 0, next = 0; i < in.size(); i++) {
+            if (task_should_compute_output(i)) {
+                result[i] = found[next++];
+            }
+        }
+        return result;
     }
 };
 
 } // namespace
 
-extern "C" NnTensor *nn_checkpoint(NnScope *s, NnBody *body, NnTensor *x, void *user)
+extern "C" NnTensor *nn_checkpoint(NnScope *s, NnBody *body, int inputs, NnTensor *const *in, void *user,
+                                   size_t user_bytes)
 {
-    return run(s, "nn_checkpoint", {x}, [&] {
+    return run(s, "nn_checkpoint", {}, [&] {
         const bool records = at::GradMode::is_enabled();
+        std::vector<Tensor> given;
+        for (int i = 0; i < inputs; i++) {
+            check_args({in[i]});
+            given.push_back(in[i]->t);
+        }
         NnScope inner;
         inner.inherit(*s);
         inner.is_muted = true;
-        Tensor y = body_of(inner, body, user, x->t);
+        Tensor y = body_of(inner, body, user, given);
         if (records) {
             auto node = std::shared_ptr<CheckpointNode>(new CheckpointNode, torch::autograd::deleteNode);
             node->rt = s->rt;
             node->is_training = s->is_training;
             node->body = body;
             node->user = user;
-            node->x = x->t.detach();
-            node->set_next_edges(torch::autograd::collect_next_edges(x->t));
+            node->copy.assign((const char *)user, (const char *)user + user_bytes);
+            for (const Tensor &t : given) {
+                node->in.push_back(t.detach());
+            }
+            node->set_next_edges(torch::autograd::collect_next_edges(given));
             y = y.detach();
             torch::autograd::set_history(y, node);
         }

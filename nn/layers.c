@@ -61,9 +61,11 @@ NnAttention nn_attention_new(NnParams *p, const char *path, int64_t channels, in
     const int64_t from = context > 0 ? context : channels;
     char name[NAME_BYTES];
     snprintf(name, sizeof name, "%s.norm", path);
+    /* Without a bias in the keys: it would add one number to all logits of a query, which softmax does not see. */
+    NnTensor *key = param(p, path, "key.weight", NN_SHAPE(channels, from), NN_INIT_KAIMING_UNIFORM, from);
     return (NnAttention){.norm = nn_norm_new(p, name, channels),
                          .query = part(p, path, "query", channels, channels, NN_INIT_KAIMING_UNIFORM),
-                         .key = part(p, path, "key", from, channels, NN_INIT_KAIMING_UNIFORM),
+                         .key = {.weight = key},
                          .value = part(p, path, "value", from, channels, NN_INIT_KAIMING_UNIFORM),
                          .out = part(p, path, "out", channels, channels, NN_INIT_ZERO),
                          .heads = heads};

@@ -4,7 +4,7 @@
  * "down.0.conv1.weight" and ".bias"). An empty bundle ({0}) is the identity, so that a skip connection without a
  * convolution or a block without attention needs no `if`. A failed nn_param is remembered by NnParams: check
  * nn_params_status once, when the whole model is made.
- * @test nn/test_layers.c
+ * @test diffusion/test_unet.c, diffusion/test_unet_golden.c
  */
 #ifndef VSL_NN_LAYERS_H
 #define VSL_NN_LAYERS_H
@@ -24,13 +24,13 @@ typedef struct NnNorm {
     int groups;
 } NnNorm;
 typedef struct NnLinear {
-    NnTensor *weight, *bias; /* (Out, In), (Out) */
+    NnTensor *weight, *bias; /* (Out, In), (Out) or NULL */
 } NnLinear;
 /** Normalisation, multi-head attention and projection, added to what came in: x + out(attend(q(x), k(y), v(y))), where
  * y is the normalised x itself, or context tokens. */
 typedef struct NnAttention {
     NnNorm norm;
-    NnLinear query, key, value, out; /* (C,C), (C,Y), (C,Y), (C,C); Y = C, or the width of the context */
+    NnLinear query, key, value, out; /* (C,C), (C,Y) without bias, (C,Y), (C,C); Y = C, or the context's width */
     int heads;
 } NnAttention;
 

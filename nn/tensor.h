@@ -18,6 +18,7 @@
 #define VSL_NN_TENSOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/api.h"
@@ -196,10 +197,12 @@ typedef struct NnCustom {
 } NnCustom;
 VSL_API NnTensor *nn_custom(NnScope *s, const NnCustom *op, int inputs, NnTensor *const *in);
 
-/** Activation checkpointing: runs body now without recording, and again in the backward pass. body must be a function
- * of its input, parameters and user alone. */
-typedef NnTensor *NnBody(NnScope *s, NnTensor *x, void *user);
-VSL_API NnTensor *nn_checkpoint(NnScope *s, NnBody *body, NnTensor *x, void *user);
+/** Activation checkpointing: runs body on inputs now without recording, and again in the backward pass. body must be a
+ * function of its inputs, parameters and user alone. user_bytes > 0: body gets a copy of so many bytes at user; 0: user
+ * itself, which must live until the scope closes. */
+typedef NnTensor *NnBody(NnScope *s, NnTensor *const *in, void *user);
+VSL_API NnTensor *nn_checkpoint(NnScope *s, NnBody *body, int inputs, NnTensor *const *in, void *user,
+                                size_t user_bytes);
 
 #ifdef __cplusplus
 }

@@ -1,13 +1,12 @@
-"""Golden values of the U-Net (diffusion/unet.h), written here a second time over torch.nn.functional: outputs, gradients
-and ten AdamW steps. Weights and inputs are a formula of their names (fill), so that the file holds results alone.
+"""Makes unet.tsv: outputs, gradients and ten AdamW steps of the U-Net of diffusion/unet.h, written here a second time over
+torch.nn.functional, in double precision.
 
-    python3 unet.py > unet.tsv
-
-A line is: case, kind, name, numbers. Of a gradient or a trained weight g with n numbers: |g| and <g, fill(name)>. All in
-float64. Written by torch 1.13.1."""
-
+Needs PyTorch; run as `python3 unet.py` in this folder. The first line states its version; unet.sha256 is the sum of the
+table. Weights and inputs are a formula of their names (fill), so that the table holds results alone. A line is: case,
+kind, name, numbers. Of a gradient or a trained weight g: |g| and <g, fill(name)>.
+"""
+import hashlib
 import math
-import sys
 
 import numpy as np
 import torch
@@ -62,7 +61,7 @@ class Unet:
 
     def linear(self, name, x, out):
         w = self.param(name + ".weight", (out, x.shape[-1]))
-        return F.linear(x, w, self.param(name + ".bias", (out,)))
+        return F.linear(x, w, None if name.endswith("key") else self.param(name + ".bias", (out,)))
 
     def attention(self, name, x, tokens=None):
         b, c = x.shape[:2]
@@ -129,8 +128,11 @@ class Unet:
         return self.conv("out", F.silu(self.norm("norm", h)), 1)
 
 
+LINES = [f"# torch {torch.__version__}, numpy {np.__version__}"]
+
+
 def say(case, kind, name, *numbers):
-    print(case, kind, name, *(f"{float(v):.12g}" for v in numbers), sep="\t")
+    LINES.append("\t".join([case, kind, name] + [f"{float(v):.12g}" for v in numbers]))
 
 
 def run(case, net, extents):
@@ -164,6 +166,10 @@ def run(case, net, extents):
 
 
 if __name__ == "__main__":
-    print(f"# torch {torch.__version__}, numpy {np.__version__}", file=sys.stderr)
     run("2d", Unet(2, 8, (1, 2), 1, 1, 2, 3, 5, 1), (8, 4))
     run("3d", Unet(3, 8, (1, 2), 1, 1, 2, 3, 5, 1), (4, 6, 2))
+    table = "\n".join(LINES) + "\n"
+    with open("unet.tsv", "w") as f:
+        f.write(table)
+    with open("unet.sha256", "w") as f:
+        f.write(f"{hashlib.sha256(table.encode()).hexdigest()}  unet.tsv\n")

@@ -278,17 +278,17 @@ static NnTensor *case_custom(NnScope *s, NnTensor *const *x)
 }
 
 /* Two convolutions and a custom operation around captured leaves. */
-static NnTensor *body(NnScope *s, NnTensor *x, void *user)
+static NnTensor *body(NnScope *s, NnTensor *const *in, void *user)
 {
     NnTensor *const *captured = user;
-    NnTensor *h = nn_silu(s, nn_convolve(s, x, captured[1], NULL, 1, 1));
+    NnTensor *h = nn_silu(s, nn_convolve(s, in[0], captured[1], NULL, 1, 1));
     h = nn_custom(s, &product, 2, (NnTensor *[]){h, captured[2]});
     return nn_convolve(s, h, captured[1], NULL, 1, 1);
 }
 
 static NnTensor *case_checkpoint(NnScope *s, NnTensor *const *x)
 {
-    return nn_sin(s, nn_checkpoint(s, body, nn_square(s, x[0]), (void *)(uintptr_t)x));
+    return nn_sin(s, nn_checkpoint(s, body, 1, (NnTensor *[]){nn_square(s, x[0])}, (void *)(uintptr_t)x, 0));
 }
 
 TEST(a_custom_operation_has_the_gradient_that_its_function_gives)
@@ -331,7 +331,7 @@ static void loss_with_params(double *loss, float *grad, float *input_grad, int i
     if (input_grad) {
         nn_require_grad(s, x[0]);
     }
-    NnTensor *y = is_checkpointed ? nn_checkpoint(s, body, x[0], (void *)x) : body(s, x[0], x);
+    NnTensor *y = is_checkpointed ? nn_checkpoint(s, body, 1, x, (void *)x, 0) : body(s, x, x);
     NnTensor *total = nn_sum(s, nn_square(s, y), NN_ALL);
     if (only_leaf) {
         nn_to_floats(s, input_grad, 48, nn_grad(s, total, x[0]));
@@ -361,8 +361,9 @@ TEST(a_checkpoint_gives_parameters_the_same_gradients)
     }
 }
 
-static NnTensor *deep_body(NnScope *s, NnTensor *x, void *user)
+static NnTensor *deep_body(NnScope *s, NnTensor *const *in, void *user)
 {
+    NnTensor *x = in[0];
     (void)user;
     for (int i = 0; i < 10; i++) {
         x = nn_sin(s, x);
@@ -378,7 +379,7 @@ static double memory_kept(int is_checkpointed)
     NnTensor *x = nn_require_grad(s, nn_full(s, NN_SHAPE(10000), 0.5));
     const double before = (double)nn_memory(rt).now_bytes;
     NnScope *child = nn_scope_child(s);
-    nn_keep(child, is_checkpointed ? nn_checkpoint(child, deep_body, x, NULL) : deep_body(child, x, NULL));
+    nn_keep(child, is_checkpointed ? nn_checkpoint(child, deep_body, 1, &x, NULL, 0) : deep_body(child, &x, NULL));
     nn_scope_join(&child);
     const double kept = ((double)nn_memory(rt).now_bytes - before) / BYTES;
     CHECK_OK(nn_scope_close(&s));
@@ -419,10 +420,33 @@ TEST(a_custom_operation_that_refuses_fails_the_scope_with_its_code)
     calls = (Calls){0};
 }
 
-static NnTensor *failing_body(NnScope *s, NnTensor *x, void *user)
+static NnTensor *failing_body(NnScope *s, NnTensor *const *in, void *user)
 {
     int *runs = user;
-    return ++*runs == 2 ? nn_refuse(s, VSL_E_CANCELLED, "body", "not a second time") : nn_square(s, x);
+    return ++*runs == 2 ? nn_refuse(s, VSL_E_CANCELLED, "body", "not a second time") : nn_square(s, in[0]);
+}
+
+/* in[0]^2 in[1] times the number that user points to */
+static NnTensor *scaled_body(NnScope *s, NnTensor *const *in, void *user)
+{
+    return nn_affine(s, nn_mul(s, nn_square(s, in[0]), in[1]), *(double *)user, 0);
+}
+
+TEST(a_checkpoint_has_the_gradient_of_each_input_and_its_own_copy_of_user)
+{
+    double number = 3, found[2];
+    NnScope *s = nn_scope_open(rt, NN_TRAIN);
+    NnTensor *x[2] = {nn_full(s, NN_SHAPE(1), 2), nn_require_grad(s, nn_full(s, NN_SHAPE(1), 5))};
+    NnTensor *y = nn_checkpoint(s, scaled_body, 2, x, &number, sizeof number);
+    x[0] = nn_require_grad(s, x[0]); /* after the first checkpoint, which therefore wants no gradient of it */
+    y = nn_add(s, y, nn_checkpoint(s, scaled_body, 2, x, &number, sizeof number));
+    number = 0;
+    NnTensor *sum = nn_sum(s, y, NN_ALL);
+    nn_to_doubles(s, &found[0], 1, nn_grad(s, sum, x[0]));
+    nn_to_doubles(s, &found[1], 1, nn_grad(s, sum, x[1]));
+    CHECK_OK(nn_scope_close(&s));
+    CHECK_NEAR(found[0], 2 * 2 * 5 * 3, 1e-12, "once, as only the second checkpoint wanted it");
+    CHECK_NEAR(found[1], 2 * 2 * 2 * 3, 1e-12, "twice 4 times 3");
 }
 
 TEST(a_failure_inside_a_checkpoint_keeps_its_code)
@@ -430,7 +454,7 @@ TEST(a_failure_inside_a_checkpoint_keeps_its_code)
     int runs = 0;
     NnScope *s = nn_scope_open(rt, NN_TRAIN);
     NnTensor *x = nn_require_grad(s, nn_randn(s, NN_SHAPE(4), 1, 1, 0));
-    nn_backward(s, nn_sum(s, nn_checkpoint(s, failing_body, x, &runs), NN_ALL));
+    nn_backward(s, nn_sum(s, nn_checkpoint(s, failing_body, 1, &x, &runs, 0), NN_ALL));
     CHECK_STATUS(nn_scope_close(&s), VSL_E_CANCELLED);
     CHECK(strstr(vsl_error(), "body: not a second time") != NULL);
 }
@@ -481,6 +505,7 @@ int main(void)
     RUN(a_checkpoint_keeps_only_its_input);
     RUN(the_gradient_at_a_leaf_leaves_parameters_alone);
     RUN(a_custom_operation_that_refuses_fails_the_scope_with_its_code);
+    RUN(a_checkpoint_has_the_gradient_of_each_input_and_its_own_copy_of_user);
     RUN(a_failure_inside_a_checkpoint_keeps_its_code);
     RUN(an_inference_scope_records_between_begin_and_end_only);
     RUN(what_has_no_gradient_takes_part_as_a_constant);
