@@ -9,6 +9,10 @@ if [ "$part" = kernels ] || [ "$part" = all ]; then
     mkdir -p build/bench
     build/release/bench/bench_kernels --threads 2 --out build/bench/kernels.tsv
     cat build/bench/kernels.tsv
+    cuda=build/cuda/bench/bench_kernels
+    if [ -x $cuda ]; then # no device is said, and no reason to stop
+        $cuda --device cuda --size 256 --out build/bench/kernels-cuda.tsv && cat build/bench/kernels-cuda.tsv || true
+    fi
 fi
 if [ "$part" = kernels ]; then
     exit 0

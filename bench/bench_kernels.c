@@ -1,5 +1,6 @@
-/* bench_kernels [--size N] [--threads N] [--out FILE]: every kernel of a registration is checked, then timed, beside
- * the memory bandwidth that a triad reaches in the same run. Writes a table with tabs to FILE or to stdout. */
+/* bench_kernels [--size N] [--threads N] [--device NAME] [--out FILE]: every kernel of a registration is checked, then
+ * timed, beside the memory bandwidth that a triad reaches in the same run (on a device: a copy). Writes a table with
+ * tabs to FILE or to stdout. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "bench/kernel_cases.h"
 #include "core/parallel.h"
 
-enum { MOST_RUNS = 200, TRIAD_ITEMS = 512, TRIAD_FLOATS = 1 << 17 };
+enum { MOST_RUNS = 200, DEVICE_RUNS = 20, TRIAD_ITEMS = 512, TRIAD_FLOATS = 1 << 17, COPY_RUNS = 20 };
 
 static double now(void)
 {
@@ -24,18 +25,33 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Median seconds of a run: at least 7 runs and a quarter of a second of them. */
+/* Runs `times` times and waits until all is computed. */
+static VslStatus run_times(VslStatus (*run)(Setup *s), Setup *s, int times)
+{
+    VslStatus st = VSL_OK;
+    float value;
+    for (int i = 0; i < times; i++) {
+        VSL_TRY(run(s));
+    }
+    VSL_TRY(vsl_field_download(&value, &s->tick, 1));
+out:
+    return st;
+}
+
+/* Median seconds of a run: at least 7 samples and a quarter of a second of them. A device is asked for several runs at
+ * a time, so that waiting for it does not count. */
 static VslStatus median_seconds(double *out, VslStatus (*run)(Setup *s), Setup *s)
 {
     VslStatus st = VSL_OK;
     double seconds[MOST_RUNS], sum = 0;
     int runs = 0;
-    VSL_TRY(run(s));
+    const int times = vsl_backend_is_host(s->tick.be) ? 1 : DEVICE_RUNS;
+    VSL_TRY(run_times(run, s, times));
     while (runs < MOST_RUNS && (runs < 7 || sum < 0.25)) {
         const double start = now();
-        VSL_TRY(run(s));
-        seconds[runs] = now() - start;
-        sum += seconds[runs++];
+        VSL_TRY(run_times(run, s, times));
+        seconds[runs] = (now() - start) / times;
+        sum += seconds[runs++] * times;
     }
     qsort(seconds, (size_t)runs, sizeof *seconds, by_size);
     *out = seconds[runs / 2];
@@ -89,19 +105,50 @@ out:
     return st;
 }
 
-static VslStatus run_all(FILE *f, int64_t size, int threads)
+/* Bytes per second, read and written, of copying 256 MiB on a device. Best of ten. */
+static VslStatus measure_copy(double *out, VslBackend *be)
+{
+    VslStatus st = VSL_OK;
+    VslField x = {0}, y = {0}, tick = {0};
+    const int64_t n[3] = {TRIAD_FLOATS, TRIAD_ITEMS, 1};
+    float value;
+    double best = 0;
+    VSL_TRY(vsl_field_new(&x, be, n, 1));
+    VSL_TRY(vsl_field_new(&y, be, n, 1));
+    VSL_TRY(vsl_field_new(&tick, be, (int64_t[3]){1, 1, 1}, 1));
+    for (int run = 0; run < 10; run++) {
+        VSL_TRY(vsl_field_download(&value, &tick, 1));
+        const double start = now();
+        for (int i = 0; i < COPY_RUNS; i++) {
+            VSL_TRY(vsl_field_copy(&y, &x));
+        }
+        VSL_TRY(vsl_field_download(&value, &tick, 1));
+        const double rate = COPY_RUNS * 8.0 * (double)vsl_field_count(&x) / (now() - start);
+        best = rate > best ? rate : best;
+    }
+    *out = best;
+out:
+    vsl_field_free(&x);
+    vsl_field_free(&y);
+    vsl_field_free(&tick);
+    return st;
+}
+
+static VslStatus run_all(FILE *f, int64_t size, const char *device, int threads)
 {
     VslStatus st = VSL_OK;
     VslBackend *be = NULL;
     Setup s = {0};
     const int64_t n[3] = {size, size, size};
     double bandwidth = 0;
-    VSL_TRY(measure_bandwidth(&bandwidth, threads));
-    VSL_TRY(vsl_backend_open(&be, "cpu", threads));
+    VSL_TRY(vsl_backend_open(&be, device, threads));
+    const int is_host = vsl_backend_is_host(be);
+    VSL_TRY(is_host ? measure_bandwidth(&bandwidth, threads) : measure_copy(&bandwidth, be));
     VSL_TRY(setup_new(&s, be, n));
+    const double bytes = (is_host ? 12.0 : 8.0) * TRIAD_ITEMS * TRIAD_FLOATS;
     fprintf(f, "kernel\tgrid\tms\tMvoxel/s\tGB/s\tshare of bandwidth\n");
-    fprintf(f, "triad\t3 x 256 MiB\t%.2f\t%.0f\t%.1f\t100 %%\n", 1e3 * 12.0 * TRIAD_ITEMS * TRIAD_FLOATS / bandwidth,
-            bandwidth / 12e6, bandwidth / 1e9);
+    fprintf(f, "%s\t%.2f\t%.0f\t%.1f\t100 %%\n", is_host ? "triad\t3 x 256 MiB" : "copy\t2 x 256 MiB",
+            1e3 * bytes / bandwidth, 1e-6 * bandwidth / (is_host ? 12 : 8), 1e-9 * bandwidth);
     for (const KernelCase *k = kernel_cases; k->name; k++) {
         double seconds = 0;
         VSL_CHECK(k->check(&s) == VSL_OK, VSL_E_NUMERIC, "%s: %s", k->name, vsl_error());
@@ -122,13 +169,15 @@ out:
 int main(int argc, char **argv)
 {
     long size = 160, threads = 0;
-    const char *path = NULL;
+    const char *path = NULL, *device = "cpu";
     for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--size") == 0) {
             size = strtol(value, NULL, 10);
         } else if (strcmp(argv[i], "--threads") == 0) {
             threads = strtol(value, NULL, 10);
+        } else if (strcmp(argv[i], "--device") == 0) {
+            device = value;
         } else if (strcmp(argv[i], "--out") == 0) {
             path = value;
         } else {
@@ -136,7 +185,7 @@ int main(int argc, char **argv)
         }
     }
     if (size < 32 || size > 1024 || threads < 0 || threads > 1024) {
-        fprintf(stderr, "bench_kernels [--size 32..1024] [--threads N] [--out FILE]\n");
+        fprintf(stderr, "bench_kernels [--size 32..1024] [--threads N] [--device NAME] [--out FILE]\n");
         return 2;
     }
     FILE *f = path ? fopen(path, "w") : stdout;
@@ -144,7 +193,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s cannot be written\n", path);
         return 5;
     }
-    const VslStatus st = run_all(f, size, vsl_threads_resolve((int)threads));
+    const VslStatus st = run_all(f, size, device, vsl_threads_resolve((int)threads));
     if (st != VSL_OK) {
         fprintf(stderr, "%s\n", vsl_error());
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "registration/transform.h"
 
 #define LNCC_RADIUS 4
 static const double tolerance = 1e-4; /* float sums of some hundred terms, relative */
@@ -14,36 +15,70 @@ static int64_t voxels(const VslField *f)
     return f->n[0] * f->n[1] * f->n[2];
 }
 
-static void fill_random(VslField *f, uint64_t stream, double size)
+static VslStatus fill_random(VslField *f, uint64_t stream, double size)
 {
-    for (int64_t i = 0; i < vsl_field_count(f); i++) {
-        f->data[i] = (float)(size * vsl_random_normal(1, stream, (uint64_t)i));
-    }
-}
-
-static void fill_value(VslField *f, float value)
-{
-    for (int64_t i = 0; i < vsl_field_count(f); i++) {
-        f->data[i] = value;
-    }
-}
-
-static double sum_of(const float *x, int64_t count)
-{
-    double sum = 0;
+    VslStatus st = VSL_OK;
+    float *host = NULL;
+    const int64_t count = vsl_field_count(f);
+    VSL_TRY(VSL_NEW(&host, count, "values"));
     for (int64_t i = 0; i < count; i++) {
-        sum += (double)x[i];
+        host[i] = (float)(size * vsl_random_normal(1, stream, (uint64_t)i));
     }
-    return sum;
+    VSL_TRY(vsl_field_upload(f, host, count));
+out:
+    vsl_free(host);
+    return st;
 }
 
-static double largest_difference(const VslField *x, const VslField *y)
+/* A copy in the host's memory, to be freed with vsl_free. */
+static VslStatus fetch(float **out, const VslField *f)
 {
-    double worst = 0;
-    for (int64_t i = 0; i < vsl_field_count(x); i++) {
-        worst = fmax(worst, fabs((double)x->data[i] - (double)y->data[i]));
+    VslStatus st = VSL_OK;
+    float *host = NULL;
+    VSL_TRY(VSL_NEW(&host, vsl_field_count(f), "values"));
+    VSL_TRY(vsl_field_download(host, f, vsl_field_count(f)));
+    *out = host;
+    host = NULL;
+out:
+    vsl_free(host);
+    return st;
+}
+
+/* Sum of one plane, or of all when plane is -1. */
+static VslStatus sum_of(double *sum, const VslField *f, int plane)
+{
+    VslStatus st = VSL_OK;
+    float *host = NULL;
+    const int64_t n = voxels(f), first = plane < 0 ? 0 : plane * n, end = plane < 0 ? vsl_field_count(f) : first + n;
+    VSL_TRY(fetch(&host, f));
+    *sum = 0;
+    for (int64_t i = first; i < end; i++) {
+        *sum += (double)host[i];
     }
-    return worst;
+out:
+    vsl_free(host);
+    return st;
+}
+
+/* Largest and root mean square difference. */
+static VslStatus difference(double *worst, double *rms, const VslField *x, const VslField *y)
+{
+    VslStatus st = VSL_OK;
+    float *a = NULL, *b = NULL;
+    double squares = 0;
+    VSL_TRY(fetch(&a, x));
+    VSL_TRY(fetch(&b, y));
+    *worst = 0;
+    for (int64_t i = 0; i < vsl_field_count(x); i++) {
+        const double d = (double)a[i] - (double)b[i];
+        *worst = fmax(*worst, fabs(d));
+        squares += d * d;
+    }
+    *rms = sqrt(squares / (double)vsl_field_count(x));
+out:
+    vsl_free(a);
+    vsl_free(b);
+    return st;
 }
 
 static VslStatus expect(const char *what, double got, double want, double tol)
@@ -61,10 +96,14 @@ VslStatus setup_new(Setup *out, VslBackend *be, const int64_t n[3])
     const VslGrid grid = vsl_grid_centred(n, unit);
     const VslKernel kernel = {.scales = 1, .alpha_mm2 = {20}, .weight = {1}, .gamma = 1, .power = 2};
     const RegSimilarityOptions similarity = {.kind = VSL_SIMILARITY_SSD, .spacing_mm = {1, 1, 1}};
+    const RegSimilarityOptions lncc = {.kind = VSL_SIMILARITY_LNCC,
+                                       .windows = 2,
+                                       .radius_vox = {{7, 7, 7}, {2, 2, 2}},
+                                       .eps = 1e-6, /* their variance is some thousandths */
+                                       .spacing_mm = {1, 1, 1}};
     const VslAffine identity = vsl_affine_identity();
     int64_t band_n[3];
-    VslVolume image = {0};
-    VSL_CHECK(vsl_backend_is_host(be), VSL_E_UNSUPPORTED, "the checks read results on the host: use --device cpu");
+    VslVolume image = {0}, one = {0}, other = {0};
     for (int d = 0; d < 3; d++) {
         band_n[d] = vsl_fft_length((n[d] + 3) / 4 + 6);
     }
@@ -73,7 +112,14 @@ VslStatus setup_new(Setup *out, VslBackend *be, const int64_t n[3])
     for (int64_t i = 0; i < vsl_grid_voxels(&grid); i++) {
         image.data[i] = (float)vsl_random_normal(1, 0, (uint64_t)i);
     }
+    VSL_TRY(vsl_volume_copy(&one, &image));
+    VSL_TRY(vsl_volume_copy(&other, &image));
+    VSL_TRY(vsl_smooth(&one, 2, vsl_backend_threads(be))); /* alike, not equal, and smooth enough for derivatives */
+    VSL_TRY(vsl_smooth(&other, 2.5, vsl_backend_threads(be)));
     VSL_TRY(reg_problem_new(&s.problem, be, &band, &kernel, 4, &image, &image, NULL, NULL, &identity, &similarity, 1));
+    VSL_TRY(reg_problem_new(&s.lncc, be, &band, &kernel, 3, &one, &other, NULL, NULL, &identity, &lncc, 750));
+    s.lncc.volume_floor = 0.1;
+    s.lncc.volume_weight = 3000;
     RegProblem *p = &s.problem;
     VSL_TRY(vsl_field_new(&s.ones, be, n, 1));
     VSL_TRY(vsl_field_new(&s.c, be, n, 1));
@@ -84,27 +130,32 @@ VslStatus setup_new(Setup *out, VslBackend *be, const int64_t n[3])
     VSL_TRY(vsl_field_new(&s.cot, be, band_n, 3));
     VSL_TRY(vsl_field_new(&s.eta, be, p->lattice.n, 3));
     VSL_TRY(vsl_field_new(&s.positions, be, p->lattice.n, 3));
-    fill_value(&s.ones, 1);
-    fill_random(&s.a, 1, 1);
-    fill_random(&s.b, 2, 1);
-    fill_random(&p->flow.m[0], 3, 100);
+    VSL_TRY(vsl_field_new(&s.tick, be, (int64_t[3]){1, 1, 1}, 1));
+    VSL_TRY(p->flow.op->fill(&s.ones, 1));
+    VSL_TRY(fill_random(&s.a, 1, 1));
+    VSL_TRY(fill_random(&s.b, 2, 1));
+    VSL_TRY(fill_random(&p->flow.m[0], 3, 100));
     VSL_TRY(vsl_filter_apply(p->flow.filter, &p->flow.v[0], &p->flow.m[0], &p->flow.smooth));
     VSL_TRY(p->flow.op->particles_start(&s.positions, &p->lattice_to_band));
     *out = s;
     memset(&s, 0, sizeof s);
 out:
     vsl_volume_free(&image);
+    vsl_volume_free(&one);
+    vsl_volume_free(&other);
     setup_free(&s);
     return st;
 }
 
 void setup_free(Setup *s)
 {
-    VslField *fields[] = {&s->ones, &s->a, &s->b, &s->c, &s->cot, &s->windows, &s->eta, &s->positions, &s->scratch};
+    VslField *fields[] = {&s->ones,    &s->a,   &s->b,         &s->c,       &s->cot,
+                          &s->windows, &s->eta, &s->positions, &s->scratch, &s->tick};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         vsl_field_free(fields[i]);
     }
     reg_problem_free(&s->problem);
+    reg_problem_free(&s->lncc);
 }
 
 /* Band grid. */
@@ -119,10 +170,12 @@ static VslStatus check_filter(Setup *s) /* K then L^(1/2) twice is nothing */
 {
     VslStatus st = VSL_OK;
     RegFlow *f = &s->problem.flow;
+    double worst = 0, rms = 0;
     VSL_TRY(run_filter(s));
     VSL_TRY(vsl_filter_apply(f->filter, &s->cot, &f->v[0], &f->root));
     VSL_TRY(vsl_filter_apply(f->filter, &s->cot, &s->cot, &f->root));
-    st = expect("L K m - m", largest_difference(&s->cot, &f->m[0]), 0, 100 * 10 * tolerance);
+    VSL_TRY(difference(&worst, &rms, &s->cot, &f->m[0]));
+    st = expect("L K m - m", worst, 0, 100 * 10 * tolerance);
 out:
     return st;
 }
@@ -138,7 +191,7 @@ static VslStatus check_epdiff(Setup *s) /* the right-hand side does no work: <F,
     VslStatus st = VSL_OK;
     RegFlow *f = &s->problem.flow;
     double work = 0, ff = 0, vv = 0;
-    fill_value(&s->cot, 0);
+    VSL_TRY(f->op->fill(&s->cot, 0));
     VSL_TRY(f->op->epdiff(NULL, NULL, 0, &s->cot, 1, &f->m[0], &f->v[0], f->h));
     VSL_TRY(vsl_field_dot(&work, &s->cot, &f->v[0]));
     VSL_TRY(vsl_field_dot(&ff, &s->cot, &s->cot));
@@ -163,9 +216,9 @@ static VslStatus check_epdiff_adjoint(Setup *s) /* Da v - Dv a vanishes for a = 
     VSL_TRY(f->op->epdiff_adjoint(&f->work[0], &f->work[1], &f->m[0], &f->v[0], &f->v[0], f->h));
     VSL_TRY(vsl_field_dot(&dd, &f->work[0], &f->work[0]));
     VSL_TRY(vsl_field_dot(&vv, &f->v[0], &f->v[0]));
-    st = expect("|Dv v - Dv v|", sqrt(dd / vv), 0, tolerance * sqrt(vv / (double)voxels(&f->v[0])));
+    VSL_TRY(expect("|Dv v - Dv v|", sqrt(dd / vv), 0, tolerance * sqrt(vv / (double)voxels(&f->v[0]))));
+    VSL_TRY(f->op->fill(&f->work[1], 0));
 out:
-    fill_value(&s->problem.flow.work[1], 0);
     return st;
 }
 
@@ -175,15 +228,17 @@ static VslStatus run_stage_adjoint(Setup *s)
     return f->op->stage_adjoint(&f->work[0], &f->work[1], &s->a, &s->b, &f->m[0], 0.5, 0.25);
 }
 
-static VslStatus check_stage_adjoint(Setup *s)
+static VslStatus check_stage_adjoint(Setup *s) /* work = c1 m + c2 (a + b) */
 {
     VslStatus st = VSL_OK;
-    const RegFlow *f = &s->problem.flow;
+    RegFlow *f = &s->problem.flow;
+    double worst = 0, rms = 0;
     VSL_TRY(run_stage_adjoint(s));
-    for (int64_t i = 0; i < vsl_field_count(&s->a); i += 101) {
-        const double want = 0.5 * (double)f->m[0].data[i] + 0.25 * ((double)s->a.data[i] + (double)s->b.data[i]);
-        VSL_TRY(expect("c1 lambda + c2 g", (double)f->work[0].data[i], want, 100 * tolerance));
-    }
+    VSL_TRY(vsl_field_copy(&s->cot, &f->m[0]));
+    VSL_TRY(vsl_field_axpby(&s->cot, 0.25, &s->a, 0.5));
+    VSL_TRY(vsl_field_axpby(&s->cot, 0.25, &s->b, 1));
+    VSL_TRY(difference(&worst, &rms, &s->cot, &f->work[0]));
+    st = expect("c1 lambda + c2 g", worst, 0, 100 * tolerance);
 out:
     return st;
 }
@@ -199,11 +254,10 @@ static VslStatus check_bounds(Setup *s)
 {
     VslStatus st = VSL_OK;
     const RegFlow *f = &s->problem.flow;
-    double speed = 0, slope = 0, worst = 0;
+    double speed = 0, slope = 0, worst = 0, rms = 0;
     VSL_TRY(f->op->velocity_bounds(&speed, &slope, &f->v[0], f->h));
-    for (int64_t i = 0; i < vsl_field_count(&f->v[0]); i++) {
-        worst = fmax(worst, fabs((double)f->v[0].data[i]));
-    }
+    VSL_TRY(f->op->fill(&s->cot, 0));
+    VSL_TRY(difference(&worst, &rms, &f->v[0], &s->cot));
     st = expect("largest component", speed, worst, tolerance * worst);
 out:
     return st;
@@ -221,36 +275,63 @@ static VslStatus check_step(Setup *s) /* a uniform wind carries everything equal
 {
     VslStatus st = VSL_OK;
     RegFlow *f = &s->problem.flow;
-    fill_value(&s->cot, 2);
+    double after = 0, before = 0;
+    VSL_TRY(f->op->fill(&s->cot, 2));
     VSL_TRY(f->op->particles_step(&s->eta, &s->positions, &s->cot, &s->cot, 0.5, f->h));
-    const int64_t count = vsl_field_count(&s->eta);
-    st = expect("mean step", (sum_of(s->eta.data, count) - sum_of(s->positions.data, count)) / (double)count,
-                2 * 0.5 / f->h[0], tolerance);
+    VSL_TRY(sum_of(&after, &s->eta, -1));
+    VSL_TRY(sum_of(&before, &s->positions, -1));
+    st = expect("mean step", (after - before) / (double)vsl_field_count(&s->eta), 2 * 0.5 / f->h[0], tolerance);
 out:
     return st;
 }
 
 static VslStatus run_step_adjoint(Setup *s)
 {
+    VslStatus st = VSL_OK;
     RegFlow *f = &s->problem.flow;
-    fill_value(&s->eta, 1); /* part of what is timed, small beside the rest */
-    return f->op->particles_adjoint(&s->eta, &f->work[0], &f->work[1], &s->positions, &f->v[0], &f->v[0], -0.1, f->h);
+    VSL_TRY(f->op->fill(&s->eta, 1)); /* part of what is timed, small beside the rest */
+    VSL_TRY(f->op->particles_adjoint(&s->eta, &f->work[0], &f->work[1], &s->positions, &f->v[0], &f->v[0], -0.1, f->h));
+out:
+    return st;
 }
 
 static VslStatus check_step_adjoint(Setup *s) /* without wind the cotangents go where the particles are, undiminished */
 {
     VslStatus st = VSL_OK;
     RegFlow *f = &s->problem.flow;
-    const double dt = 0.5;
-    fill_value(&s->eta, 1);
-    fill_value(&s->cot, 0);
-    fill_value(&f->work[0], 0);
-    fill_value(&f->work[1], 0);
+    const double dt = 0.5, count = (double)vsl_field_count(&s->eta);
+    double first = 0, mid = 0, eta = 0;
+    VSL_TRY(f->op->fill(&s->eta, 1));
+    VSL_TRY(f->op->fill(&s->cot, 0));
+    VSL_TRY(f->op->fill(&f->work[0], 0));
+    VSL_TRY(f->op->fill(&f->work[1], 0));
     VSL_TRY(f->op->particles_adjoint(&s->eta, &f->work[0], &f->work[1], &s->positions, &s->cot, &s->cot, dt, f->h));
-    const int64_t band = vsl_field_count(&f->work[0]), count = vsl_field_count(&s->eta);
-    const double got = sum_of(f->work[0].data, band) + sum_of(f->work[1].data, band);
-    VSL_TRY(expect("sum of the velocities' cotangents", got, dt / f->h[0] * (double)count, tolerance * (double)count));
-    st = expect("mean cotangent", sum_of(s->eta.data, count) / (double)count, 1, tolerance);
+    VSL_TRY(sum_of(&first, &f->work[0], -1));
+    VSL_TRY(sum_of(&mid, &f->work[1], -1));
+    VSL_TRY(sum_of(&eta, &s->eta, -1));
+    VSL_TRY(expect("sum of the velocities' cotangents", first + mid, dt / f->h[0] * count, tolerance * count));
+    st = expect("mean cotangent", eta / count, 1, tolerance);
+out:
+    return st;
+}
+
+static VslStatus run_volume(Setup *s)
+{
+    RegProblem *p = &s->problem;
+    double energy = 0;
+    return p->flow.op->volume_penalty(&energy, &s->eta, &p->jac, &s->positions, 0.5, 1);
+}
+
+static VslStatus check_volume(Setup *s) /* particles at rest keep their volume: determinant 1, half of a floor of 2 */
+{
+    VslStatus st = VSL_OK;
+    RegProblem *p = &s->problem;
+    double energy = 0, want = 0.125;
+    for (int d = 0; d < 3; d++) {
+        want *= (double)(p->lattice.n[d] - 2);
+    }
+    VSL_TRY(p->flow.op->volume_penalty(&energy, NULL, &p->jac, &s->positions, 2, 0));
+    st = expect("penalty of a determinant of 1 below 2", energy, want, tolerance * want);
 out:
     return st;
 }
@@ -267,14 +348,10 @@ static VslStatus check_warp(Setup *s) /* particles at rest leave the image as it
 {
     VslStatus st = VSL_OK;
     RegProblem *p = &s->problem;
+    double worst = 0, rms = 0;
     VSL_TRY(run_warp(s));
-    double error = 0;
-    const int64_t count = voxels(&p->warped);
-    for (int64_t i = 0; i < count; i++) {
-        const double d = (double)p->warped.data[i] - (double)p->moving.data[i];
-        error += d * d;
-    }
-    st = expect("rms of warped - moving", sqrt(error / (double)count), 0, 1e-3); /* positions are float: 1e-5 voxel */
+    VSL_TRY(difference(&worst, &rms, &p->warped, &p->moving));
+    st = expect("rms of warped - moving", rms, 0, 1e-3); /* positions are float: 1e-5 voxel */
 out:
     return st;
 }
@@ -289,19 +366,25 @@ static VslStatus check_restrict(Setup *s) /* weights of a voxel add to 1: the wh
 {
     VslStatus st = VSL_OK;
     RegProblem *p = &s->problem;
-    const int64_t count = voxels(&s->c), nodes = voxels(&s->eta);
-    fill_random(&s->c, 7, 1);
+    const int64_t count = voxels(&s->c);
+    float *force = NULL, *slope = NULL;
+    VSL_TRY(fill_random(&s->c, 7, 1));
     VSL_TRY(run_restrict(s));
+    VSL_TRY(fetch(&force, &s->c));
+    VSL_TRY(fetch(&slope, &p->slope));
     for (int axis = 0; axis < 3; axis++) {
-        double want = 0, size = 0;
+        double want = 0, size = 0, got = 0;
         for (int64_t i = 0; i < count; i++) {
-            const double term = (double)s->c.data[i] * (double)p->slope.data[axis * count + i];
+            const double term = (double)force[i] * (double)slope[axis * count + i];
             want += term;
             size += fabs(term);
         }
-        VSL_TRY(expect("force along an axis", sum_of(s->eta.data + axis * nodes, nodes), want, tolerance * size));
+        VSL_TRY(sum_of(&got, &s->eta, axis));
+        VSL_TRY(expect("force along an axis", got, want, tolerance * size));
     }
 out:
+    vsl_free(force);
+    vsl_free(slope);
     return st;
 }
 
@@ -328,7 +411,7 @@ static VslStatus check_lncc(Setup *s) /* an image correlates with itself, and no
     VSL_TRY(run_lncc_prepare(s));
     VSL_TRY(
         p->flow.op->lncc(&self, NULL, &p->fixed, &p->fixed, &s->ones, &s->windows, &s->scratch, s->radius, 1e-3, 1, 0));
-    fill_random(&s->c, 9, 1);
+    VSL_TRY(fill_random(&s->c, 9, 1));
     VSL_TRY(
         p->flow.op->lncc(&other, NULL, &p->fixed, &s->c, &s->ones, &s->windows, &s->scratch, s->radius, 1e-3, 1, 0));
     VSL_TRY(expect("correlation with itself", -self / count, 1, 0.01));
@@ -348,14 +431,81 @@ static VslStatus check_ssd(Setup *s)
 {
     VslStatus st = VSL_OK;
     RegProblem *p = &s->problem;
-    double energy = 0, want = 0;
-    fill_random(&s->c, 9, 1);
-    for (int64_t i = 0; i < voxels(&s->c); i++) {
-        const double d = (double)s->c.data[i] - (double)p->fixed.data[i];
-        want += 0.5 * d * d;
-    }
+    const double count = (double)voxels(&s->c);
+    double energy = 0, worst = 0, rms = 0;
+    VSL_TRY(fill_random(&s->c, 9, 1));
+    VSL_TRY(difference(&worst, &rms, &s->c, &p->fixed));
     VSL_TRY(p->flow.op->ssd(&energy, &p->grad, &p->fixed, &s->c, &s->ones, 1));
-    st = expect("1/2 sum (J - I)^2", energy, want, tolerance * want);
+    st = expect("mean of (J - I)^2 / 2", energy / count, 0.5 * rms * rms, tolerance);
+out:
+    return st;
+}
+
+static const RegMiBins bins = {32, {-3, 31 / 6.0, 0, 31}, {-3, 29 / 6.0, 1, 30}};
+
+static VslStatus run_mi_count(Setup *s)
+{
+    const RegProblem *p = &s->problem;
+    double joint[32 * 32], total;
+    return p->flow.op->mi_count(joint, &total, &p->fixed, &s->c, &s->ones, NULL, &bins);
+}
+
+static VslStatus run_mi_derive(Setup *s)
+{
+    RegProblem *p = &s->problem;
+    double table[32 * 32];
+    for (int i = 0; i < 32 * 32; i++) {
+        table[i] = i % 32; /* the fixed image does not matter, and the derivative is that of the bin: 1 */
+    }
+    return p->flow.op->mi_derive(&p->grad, table, &p->fixed, &s->c, &s->ones, NULL, &bins, 1);
+}
+
+static VslStatus check_mi(Setup *s) /* every voxel is counted once; bins grow evenly with intensity */
+{
+    VslStatus st = VSL_OK;
+    RegProblem *p = &s->problem;
+    double joint[32 * 32], total = 0, sum = 0, worst = 0, rms = 0;
+    const double count = (double)voxels(&s->c);
+    VSL_TRY(p->flow.op->fill(&s->c, 0.4f));
+    VSL_TRY(p->flow.op->mi_count(joint, &total, &p->fixed, &s->c, &s->ones, NULL, &bins));
+    for (int i = 0; i < 32 * 32; i++) {
+        sum += joint[i];
+    }
+    VSL_TRY(expect("share of voxels in the histogram", sum / count, 1, 1e-9));
+    VSL_TRY(expect("share of voxels counted", total / count, 1, 1e-9));
+    VSL_TRY(run_mi_derive(s));
+    VSL_TRY(difference(&worst, &rms, &p->grad, &s->ones));
+    VSL_TRY(expect("slope of even bins - 1", worst, 0, tolerance));
+    VSL_TRY(fill_random(&s->c, 9, 1));
+out:
+    return st;
+}
+
+static VslStatus run_linear_warp(Setup *s)
+{
+    RegProblem *p = &s->problem;
+    const VslAffine identity = vsl_affine_identity();
+    double met;
+    return p->flow.op->linear_warp(&met, &p->warped, &s->c, &p->slope, &p->moving, NULL, &s->ones, &identity);
+}
+
+static VslStatus run_linear_moments(Setup *s)
+{
+    double moment[3][4];
+    return s->problem.flow.op->linear_moments(moment, &s->c, &s->problem.slope);
+}
+
+static VslStatus check_linear(Setup *s) /* the identity leaves the image as it is; a force times no slope is nothing */
+{
+    VslStatus st = VSL_OK;
+    RegProblem *p = &s->problem;
+    double worst = 0, rms = 0, moment[3][4], dot = 0;
+    VSL_TRY(run_linear_warp(s));
+    VSL_TRY(difference(&worst, &rms, &p->warped, &p->moving));
+    VSL_TRY(expect("warped - moving", worst, 0, 1e-6));
+    VSL_TRY(p->flow.op->linear_moments(moment, &s->ones, &p->slope));
+    VSL_TRY(sum_of(&dot, &p->slope, 1));
+    VSL_TRY(expect("moment of a force of 1", moment[1][3], dot, tolerance * (double)voxels(&s->c)));
 out:
     return st;
 }
@@ -368,8 +518,36 @@ static VslStatus run_multiply(Setup *s)
 static VslStatus check_multiply(Setup *s)
 {
     VslStatus st = VSL_OK;
+    double worst = 0, rms = 0;
     VSL_TRY(run_multiply(s));
-    st = expect("1 x I - I", largest_difference(&s->c, &s->problem.fixed), 0, 0);
+    VSL_TRY(difference(&worst, &rms, &s->c, &s->problem.fixed));
+    st = expect("1 x I - I", worst, 0, 0);
+out:
+    return st;
+}
+
+/* Everything: energy and gradient of a registration by LNCC with its two windows. */
+static VslStatus run_gradient(Setup *s)
+{
+    double energy = 0;
+    return reg_problem_evaluate(&s->lncc, &energy, &s->b, &s->a);
+}
+
+static VslStatus check_gradient(Setup *s) /* along its own gradient the energy changes by its square */
+{
+    VslStatus st = VSL_OK;
+    double energy[2] = {0, 0}, here = 0, gg = 0;
+    VSL_TRY(fill_random(&s->a, 1, 0.5));
+    VSL_TRY(reg_problem_evaluate(&s->lncc, &here, &s->b, &s->a));
+    VSL_TRY(vsl_field_dot(&gg, &s->b, &s->b));
+    VSL_CHECK(isfinite(here) && gg > 0, VSL_E_NUMERIC, "the energy is %g, its gradient squared %g", here, gg);
+    const double step = 2e-3 * fabs(here) / gg;
+    for (int side = 0; side < 2; side++) {
+        VSL_TRY(vsl_field_copy(&s->cot, &s->a));
+        VSL_TRY(vsl_field_axpby(&s->cot, side ? step : -step, &s->b, 1));
+        VSL_TRY(reg_problem_evaluate(&s->lncc, &energy[side], NULL, &s->cot));
+    }
+    st = expect("(E(x + h g) - E(x - h g)) / 2 h |g|^2", (energy[1] - energy[0]) / (2 * step * gg), 1, 0.02);
 out:
     return st;
 }
@@ -383,11 +561,17 @@ const KernelCase kernel_cases[] = {
     {"velocity bounds", run_bounds, check_bounds, ON_BAND, 3},
     {"particles step", run_step, check_step, ON_LATTICE, 3 * 4},
     {"particles step, transposed", run_step_adjoint, check_step_adjoint, ON_LATTICE, 3 * 9},
+    {"volume penalty", run_volume, check_volume, ON_LATTICE, 10},
     {"warp with slope", run_warp, check_warp, ON_IMAGE, 5},
     {"warp, transposed", run_restrict, check_restrict, ON_IMAGE, 4},
     {"LNCC, fixed image's windows", run_lncc_prepare, check_lncc, ON_IMAGE, 5},
     {"LNCC with derivative", run_lncc, check_lncc, ON_IMAGE, 7},
     {"SSD with derivative", run_ssd, check_ssd, ON_IMAGE, 4},
+    {"joint histogram", run_mi_count, check_mi, ON_IMAGE, 3},
+    {"joint histogram, slope", run_mi_derive, check_mi, ON_IMAGE, 4},
+    {"linear warp with slope", run_linear_warp, check_linear, ON_IMAGE, 7},
+    {"linear moments", run_linear_moments, check_linear, ON_IMAGE, 4},
     {"product of masks", run_multiply, check_multiply, ON_IMAGE, 3},
+    {"energy and gradient, LNCC", run_gradient, check_gradient, ON_IMAGE, 5 + 7 + 7 + 4},
     {NULL, NULL, NULL, ON_BAND, 0},
 };

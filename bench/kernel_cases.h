@@ -5,8 +5,9 @@
 #include "registration/lddmm_problem.h"
 
 typedef struct Setup {
-    RegProblem problem;
+    RegProblem problem, lncc;                      /* the parts; a whole evaluation as the default preset has it */
     VslField ones, a, b, c, cot, windows, scratch; /* ones, c: image grid; a, b, cot: band grid */
+    VslField tick;                                 /* one value: its download waits for all before it */
     VslField eta, positions;                       /* lattice */
     int radius[3];
 } Setup;

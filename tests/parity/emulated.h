@@ -20,10 +20,13 @@ enum { EMULATED_BLOCK = 64, MOST_ALLOCATIONS = 4096 };
 static struct {
     struct {
         float *data;
-        size_t bytes;
+        size_t bytes; /* whole pages */
+        int64_t count;
     } held[MOST_ALLOCATIONS];
     int count, depth;
-    int64_t launches;
+    int64_t launches, waits, transforms; /* kernels; copies from and to the host; transforms of all components */
+    int64_t bytes, peak;                 /* held now, and at most */
+    int64_t fail_after;                  /* the n-th allocation from now fails once; 0 = none does */
     int backwards; /* blocks and threads run from last to first: what depends on their order shows */
 } emulated;
 
@@ -86,11 +89,15 @@ static VslStatus emulated_alloc(VslBackend *be, float **out, int64_t count)
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = ((size_t)count * sizeof(float) + page - 1) / page * page;
     (void)be;
     VSL_CHECK(emulated.count < MOST_ALLOCATIONS, VSL_E_NOMEM, "more than %d allocations", MOST_ALLOCATIONS);
+    VSL_CHECK(emulated.fail_after == 0 || --emulated.fail_after > 0, VSL_E_NOMEM, "the emulated device is full");
     void *data = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     VSL_CHECK(data != MAP_FAILED, VSL_E_NOMEM, "%zu bytes", bytes);
     emulated.held[emulated.count].data = data;
     emulated.held[emulated.count].bytes = bytes;
+    emulated.held[emulated.count].count = count;
     emulated.count++;
+    emulated.bytes += count * (int64_t)sizeof(float);
+    emulated.peak = emulated.bytes > emulated.peak ? emulated.bytes : emulated.peak;
     *out = data;
 out:
     return st;
@@ -102,6 +109,7 @@ static void emulated_release(VslBackend *be, float *data)
     for (int i = 0; i < emulated.count; i++) {
         if (emulated.held[i].data == data) {
             munmap(data, emulated.held[i].bytes);
+            emulated.bytes -= emulated.held[i].count * (int64_t)sizeof(float);
             emulated.held[i] = emulated.held[--emulated.count];
             return;
         }
@@ -116,6 +124,12 @@ static VslStatus emulated_copy(VslBackend *be, float *to, const float *from, int
     memmove(to, from, (size_t)count * sizeof *to);
     emulated_leave();
     return VSL_OK;
+}
+
+static VslStatus emulated_cross(VslBackend *be, float *to, const float *from, int64_t count)
+{
+    emulated.waits++;
+    return emulated_copy(be, to, from, count);
 }
 
 typedef struct EmulatedFilter {
@@ -189,6 +203,7 @@ static void emulated_transform(VslFilter *f, float *real, int channels, int back
 {
     const EmulatedFilter *s = f->state;
     const int64_t *n = f->n, count = n[0] * n[1] * n[2];
+    emulated.transforms++;
     emulated_enter();
     for (int c = 0; c < channels; c++) {
         float *z = s->z + 2 * c * s->spectrum.count, *x = real + c * count;
@@ -252,8 +267,8 @@ static const VslBackendTable emulated_table = {
     .is_host = 0,
     .alloc = emulated_alloc,
     .release = emulated_release,
-    .upload = emulated_copy,
-    .download = emulated_copy,
+    .upload = emulated_cross,
+    .download = emulated_cross,
     .copy = emulated_copy,
     .axpby = vsl_device_axpby,
     .dot = vsl_device_dot,

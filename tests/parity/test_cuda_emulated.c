@@ -51,6 +51,38 @@ TEST(the_order_of_threads_changes_no_bit)
     pair_free(&first), pair_free(&mid), pair_free(&y);
 }
 
+/* Allocations of a registration fail one by one, at distances that grow. */
+TEST(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing)
+{
+    const VslGrid grid = vsl_grid_centred((int64_t[3]){14, 15, 12}, (double[3]){4, 4, 5});
+    const VslLddmmOptions opt = {.band_mm = 9, .levels = 2, .iterations = 1, .fine_iterations = 1};
+    const VslAffineOptions linear = {.levels = 1, .iterations = 1};
+    const VslAffine start = general_map();
+    VslVolume fixed = texture(&grid, 1, 0), moving = texture(&grid, 1, 0.12);
+    int failures = 0;
+    for (int64_t n = 1, ended = 0; !ended; n += 1 + n / 3) {
+        const int held = emulated.count;
+        VslAffineResult a = {.seconds = -1};
+        VslLddmmResult r = {.seconds = -1};
+        emulated.fail_after = n;
+        VslStatus st =
+            vsl_affine_register(&a, &fixed, &moving, NULL, NULL, &start, VSL_LINEAR_RIGID, &linear, sides[OTHER]);
+        if (st == VSL_OK) {
+            st = vsl_lddmm(&r, &fixed, &moving, NULL, NULL, &start, &opt, sides[OTHER]);
+        }
+        ended = emulated.fail_after > 0;
+        emulated.fail_after = 0;
+        CHECK(st == (ended ? VSL_OK : VSL_E_NOMEM));
+        CHECK(ended || r.seconds == -1); /* outputs change on success only */
+        failures += !ended;
+        vsl_lddmm_result_free(&r);
+        CHECK(emulated.count <= held + 1); /* the backend's scratch may have been made */
+    }
+    CHECK(failures >= 8);
+    vsl_volume_free(&fixed);
+    vsl_volume_free(&moving);
+}
+
 int main(void)
 {
     CHECK_OK(vsl_backend_open(&sides[CPU], "cpu", 2));
@@ -58,6 +90,7 @@ int main(void)
     run_backend_cases();
     RUN(every_kernel_of_the_table_has_a_device_version);
     RUN(the_order_of_threads_changes_no_bit);
+    RUN(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing);
     run_kernel_cases();
     CHECK(emulated.launches > 1000);
     vsl_backend_close(&sides[CPU]);
