@@ -7,13 +7,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_signal;
+static atomic_int stop_signal; /* lock-free: set by a handler, read by every thread */
 
 static void on_signal(int number)
 {
@@ -39,10 +40,11 @@ void cli_signals_install(void)
 
 VslStatus cli_check_stop(void)
 {
-    if (!stop_signal) {
+    const int number = stop_signal;
+    if (!number) {
         return VSL_OK;
     }
-    const char *name = stop_signal == SIGINT ? "INT" : stop_signal == SIGTERM ? "TERM" : "USR1";
+    const char *name = number == SIGINT ? "INT" : number == SIGTERM ? "TERM" : "USR1";
     return vsl_fail(VSL_E_CANCELLED, __func__, "stopped by signal %s; no output was left half-written", name);
 }
 

@@ -14,7 +14,7 @@
 
 #include "core/backend_private.h"
 
-enum { VSL_LANES = 256, VSL_MOST_PARTS = 1 << 18, VSL_MOST_SETS = 4 };
+enum { VSL_LANES = 256, VSL_MOST_PARTS = 1 << 18, VSL_MOST_SETS = 12 };
 enum { VSL_REDUCE_SUM, VSL_REDUCE_LARGEST };
 
 /* Threads of a reduction over `count` elements: a function of count alone. */

@@ -39,7 +39,7 @@ typedef struct Image {
 
 typedef struct Run {
     const VslAffineOptions *opt;
-    VslBackend *be;
+    VslBackend *be, *host; /* of the images; of the parameters */
     VslLinearKind kind;
     Image fixed[MAX_LEVELS], moving[MAX_LEVELS]; /* coarsest first */
     double spacing[MAX_LEVELS];
@@ -157,12 +157,12 @@ static VslStatus level_open(RegLinear *linear, Run *run, int level)
                           m->mask.data ? &m->mask : NULL, run->opt->similarity, run->fixed_centre, run->radius_mm);
 }
 
-static VslStatus energy_of(double *energy, RegLinear *l, const VslAffine *a)
+static VslStatus energy_of(double *energy, const Run *run, RegLinear *l, const VslAffine *a)
 {
     VslStatus st = VSL_OK;
     VslField p = {0};
     l->base = *a;
-    VSL_TRY(vsl_field_new(&p, l->be, (int64_t[3]){REG_LINEAR_PARAMETERS, 1, 1}, 1));
+    VSL_TRY(vsl_field_new(&p, run->host, (int64_t[3]){REG_LINEAR_PARAMETERS, 1, 1}, 1));
     VSL_TRY(reg_linear_energy(l, energy, NULL, &p));
 out:
     vsl_field_free(&p);
@@ -210,7 +210,7 @@ static VslStatus descend(double *energy, VslAffine *a, Step *s, VslLinearKind ki
                                  .energy_tolerance = 1e-5,
                                  .window = 4,
                                  .gradient_tolerance = 1e-4};
-    VSL_TRY(vsl_field_new(&p, s->linear.be, (int64_t[3]){reg_linear_count(&s->linear), 1, 1}, 1));
+    VSL_TRY(vsl_field_new(&p, s->run->host, (int64_t[3]){reg_linear_count(&s->linear), 1, 1}, 1));
     VSL_TRY(reg_lbfgs(&r, &p, reg_linear_energy, report, s, &opt));
     *a = reg_linear_map(&s->linear, p.data);
     *energy = r.energy_after;
@@ -258,7 +258,7 @@ static VslStatus choose_start(Run *run, Step *s)
             for (int a = axis == 2 ? 0 : 1; a < 5; a++) {
                 Start *next = &starts[count];
                 next->map = start_map(&s->linear, axis, angles[a], shifts[shift]);
-                VSL_TRY(energy_of(&next->energy, &s->linear, &next->map));
+                VSL_TRY(energy_of(&next->energy, run, &s->linear, &next->map));
                 count += isfinite(next->energy) ? 1 : 0;
             }
         }
@@ -308,8 +308,8 @@ out:
 static VslStatus judge(Run *run, RegLinear *l, const VslAffine *start)
 {
     VslStatus st = VSL_OK;
-    VSL_TRY(energy_of(&run->before, l, start));
-    VSL_TRY(energy_of(&run->after, l, &run->best));
+    VSL_TRY(energy_of(&run->before, run, l, start));
+    VSL_TRY(energy_of(&run->after, run, l, &run->best));
 out:
     return st;
 }
@@ -321,7 +321,7 @@ VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed, cons
     VslStatus st = VSL_OK;
     const double began = now_seconds();
     VslAffineOptions opt = options ? *options : (VslAffineOptions){0};
-    VslBackend *host = NULL; /* a few hundred thousand voxels: not worth a device */
+    VslBackend *host = NULL; /* a dozen numbers need no device */
     Run run = {.opt = &opt, .kind = kind};
     Step step = {.run = &run};
     const VslAffine identity = vsl_affine_identity();
@@ -331,7 +331,8 @@ VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed, cons
     if (!vsl_backend_is_host(be)) {
         VSL_TRY(vsl_backend_open(&host, "cpu", vsl_backend_threads(be)));
     }
-    run.be = host ? host : be;
+    run.be = be;
+    run.host = host ? host : be;
     run.best = initial ? *initial : identity;
     VSL_TRY(prepare(&run, fixed, moving, fixed_mask, moving_mask));
     for (run.level = 0; run.level < opt.levels; run.level++) {
@@ -341,7 +342,7 @@ VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed, cons
         if (run.level == 0 && !initial) {
             VSL_TRY(choose_start(&run, &step));
         } else if (run.level == 0) {
-            VSL_TRY(energy_of(&energy, &step.linear, initial));
+            VSL_TRY(energy_of(&energy, &run, &step.linear, initial));
             VSL_CHECK(isfinite(energy), VSL_E_NUMERIC,
                       "the images do not overlap under the initial map (%.0f %% of the fixed image is met)",
                       100 * step.linear.share);

@@ -3,12 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/parallel.h"
 #include "registration/smooth.h"
 
 static const double FLAT = 5e-3; /* local variance below which the fixed image counts as flat */
-
-enum { SUMS = 13 }; /* 3 x 4 moments of the force, 1 sum of weights */
 
 /* --- parameters to a map ------------------------------------------------------------------------------------------ */
 
@@ -150,129 +147,13 @@ static void pull_back(float *gradient, const RegLinear *l, const float *p, const
     }
 }
 
-/* --- sampling ------------------------------------------------------------------------------------------------------
+/* --- energy --------------------------------------------------------------------------------------------------------
  */
 
-typedef struct Pass {
-    RegLinear *l;
-    VslAffine to_voxel; /* fixed voxel -> moving voxel */
-} Pass;
-
-/* Value and derivative by voxel index of the trilinear interpolant, continued by the nearest edge value. Returns how
- * much q is inside: 0 from half a voxel outside the outer centres, rising to 1 half a voxel inside them. */
-static inline float sample(float *value, float slope[3], const float *data, const int64_t n[3], const float q[3])
-{
-    int64_t offset = 0, step[3], stride = 1;
-    float w[3], along[3];
-    float inside = 1;
-    for (int d = 0; d < 3; d++) {
-        const float top = (float)(n[d] - 1), depth = (q[d] < top - q[d] ? q[d] : top - q[d]) + 0.5F;
-        const float share = n[d] > 1 ? depth : depth >= 0 ? 1.0F : 0.0F;
-        inside = share < inside ? (share > 0 ? share : 0) : inside;
-        along[d] = q[d] > 0 && q[d] < top ? 1.0F : 0.0F;
-        const float c = q[d] > 0 ? (q[d] < top ? q[d] : top) : 0;
-        int64_t i = (int64_t)c;
-        i = i < n[d] - 1 ? i : n[d] > 1 ? n[d] - 2 : 0;
-        w[d] = c - (float)i;
-        offset += i * stride;
-        step[d] = n[d] > 1 ? stride : 0;
-        stride *= n[d];
-    }
-    const float *p = data + offset, *p2 = p + step[2];
-    const float a0 = p[step[0]] - p[0], a1 = p[step[1] + step[0]] - p[step[1]];
-    const float a2 = p2[step[0]] - p2[0], a3 = p2[step[1] + step[0]] - p2[step[1]];
-    const float b0 = p[0] + w[0] * a0, b1 = p[step[1]] + w[0] * a1;
-    const float b2 = p2[0] + w[0] * a2, b3 = p2[step[1]] + w[0] * a3;
-    const float c0 = b0 + w[1] * (b1 - b0), c1 = b2 + w[1] * (b3 - b2);
-    const float e0 = a0 + w[1] * (a1 - a0), e1 = a2 + w[1] * (a3 - a2);
-    *value = c0 + w[2] * (c1 - c0);
-    slope[0] = along[0] * (e0 + w[2] * (e1 - e0));
-    slope[1] = along[1] * ((b1 - b0) + w[2] * ((b3 - b2) - (b1 - b0)));
-    slope[2] = along[2] * (c1 - c0);
-    return inside;
-}
-
-static void warp_slab(void *ctx, int64_t k, int worker)
-{
-    (void)worker;
-    const Pass *pass = ctx;
-    RegLinear *l = pass->l;
-    const int64_t *n = l->fixed_grid.n, *m = l->moving_grid.n, plane = vsl_grid_voxels(&l->fixed_grid);
-    const double(*a)[4] = pass->to_voxel.m;
-    double met = 0;
-    for (int64_t j = 0; j < n[1]; j++) {
-        const int64_t row = (k * n[1] + j) * n[0];
-        double start[3];
-        for (int d = 0; d < 3; d++) {
-            start[d] = a[d][1] * (double)j + a[d][2] * (double)k + a[d][3];
-        }
-        for (int64_t i = 0; i < n[0]; i++) {
-            float value = 0, slope[3] = {0}, ignored[3], weight = 0;
-            if (l->mask.data[row + i] > 0) {
-                const float q[3] = {(float)(start[0] + a[0][0] * (double)i), (float)(start[1] + a[1][0] * (double)i),
-                                    (float)(start[2] + a[2][0] * (double)i)};
-                weight = sample(&value, slope, l->moving.data, m, q);
-                if (l->moving_mask.data) {
-                    float marked;
-                    (void)sample(&marked, ignored, l->moving_mask.data, m, q);
-                    weight *= marked;
-                }
-                met += (double)weight * (double)l->mask.data[row + i];
-            }
-            l->warped.data[row + i] = value;
-            l->weight.data[row + i] = weight;
-            for (int d = 0; d < 3; d++) {
-                l->slope.data[d * plane + row + i] = slope[d];
-            }
-        }
-    }
-    l->partial[k * SUMS + 12] = met;
-}
-
-/* sum over the slab of g dJ/dq_d (i, j, k, 1). */
-static void moment_slab(void *ctx, int64_t k, int worker)
-{
-    (void)worker;
-    const Pass *pass = ctx;
-    const RegLinear *l = pass->l;
-    const int64_t *n = l->fixed_grid.n, plane = vsl_grid_voxels(&l->fixed_grid);
-    double *sums = l->partial + k * SUMS;
-    memset(sums, 0, 12 * sizeof *sums);
-    for (int64_t j = 0; j < n[1]; j++) {
-        const int64_t row = (k * n[1] + j) * n[0];
-        const float *g = l->grad.data + row;
-        for (int d = 0; d < 3; d++) {
-            const float *slope = l->slope.data + d * plane + row;
-            double s = 0, si = 0;
-            for (int64_t i = 0; i < n[0]; i++) {
-                const double f = (double)(g[i] * slope[i]);
-                s += f;
-                si += f * (double)i;
-            }
-            sums[d * 4] += si;
-            sums[d * 4 + 1] += s * (double)j;
-            sums[d * 4 + 2] += s * (double)k;
-            sums[d * 4 + 3] += s;
-        }
-    }
-}
-
-static double sum_slabs(const RegLinear *l, int which)
-{
-    double sum = 0;
-    for (int64_t k = 0; k < l->fixed_grid.n[2]; k++) {
-        sum += l->partial[k * SUMS + which];
-    }
-    return sum;
-}
-
 /* dE/dA = F^T M T^T: moments M by moving and fixed voxel, F world -> moving voxel, T fixed voxel -> world. */
-static void moments_to_world(double da[3][4], const RegLinear *l)
+static void moments_to_world(double da[3][4], const RegLinear *l, const double moment[3][4])
 {
-    double moment[3][4], right[3][4];
-    for (int e = 0; e < 12; e++) {
-        moment[e / 4][e % 4] = sum_slabs(l, e);
-    }
+    double right[3][4];
     for (int r = 0; r < 3; r++) {
         for (int c = 0; c < 4; c++) {
             right[r][c] = 0;
@@ -295,12 +176,12 @@ VslStatus reg_linear_energy(void *linear, double *energy, VslField *gradient, co
 {
     VslStatus st = VSL_OK;
     RegLinear *l = linear;
-    const int threads = vsl_backend_threads(l->be);
-    const VslAffine a = reg_linear_map(l, p->data), world = vsl_affine_compose(&a, &l->fixed_grid.to_ras);
-    Pass pass = {l, vsl_affine_compose(&l->moving_from_ras, &world)};
-    double e = 0, da[3][4];
-    vsl_parallel_for(l->fixed_grid.n[2], threads, warp_slab, &pass);
-    l->share = sum_slabs(l, 12) / l->fixed_weight;
+    const VslAffine a = reg_linear_map(l, p->data), world = vsl_affine_compose(&a, &l->fixed_grid.to_ras),
+                    to_moving = vsl_affine_compose(&l->moving_from_ras, &world);
+    double e = 0, met = 0, moment[3][4], da[3][4];
+    VSL_TRY(l->op->linear_warp(&met, &l->warped, &l->weight, &l->slope, &l->moving,
+                               l->moving_mask.data ? &l->moving_mask : NULL, &l->mask, &to_moving));
+    l->share = met / l->fixed_weight;
     if (!(l->share >= l->least_share)) {
         *energy = INFINITY;
         return st;
@@ -310,8 +191,8 @@ VslStatus reg_linear_energy(void *linear, double *energy, VslField *gradient, co
     const double scale = 1 / (l->fixed_weight * l->share * vsl_grid_voxel_mm3(&l->fixed_grid));
     *energy = e * scale;
     if (gradient) {
-        vsl_parallel_for(l->fixed_grid.n[2], threads, moment_slab, &pass);
-        moments_to_world(da, l);
+        VSL_TRY(l->op->linear_moments(moment, &l->grad, &l->slope));
+        moments_to_world(da, l, (const double(*)[4])moment);
         for (int r = 0; r < 3; r++) {
             for (int c = 0; c < 4; c++) {
                 da[r][c] *= scale;
@@ -329,7 +210,7 @@ out:
 /* LNCC gives every window the same say. Its variance floor would make a larger warped image look better where the fixed
  * one is nearly flat, so that windows count by the fixed image's own texture instead: mask *= v / (v + FLAT), v the
  * local variance in squared units of normalised intensity. */
-static VslStatus weigh_by_texture(VslField *mask, const VslVolume *fixed, int threads)
+static VslStatus weigh_by_texture(VslVolume *mask, const VslVolume *fixed, int threads)
 {
     VslStatus st = VSL_OK;
     const int64_t n = vsl_grid_voxels(&fixed->grid);
@@ -366,7 +247,9 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
 {
     VslStatus st = VSL_OK;
     const int64_t *n = fixed->grid.n, voxels = vsl_grid_voxels(&fixed->grid);
+    VslVolume mask = {0};
     RegLinear l = {.be = be,
+                   .op = reg_kernels(be),
                    .fixed_grid = fixed->grid,
                    .moving_grid = moving->grid,
                    .radius_mm = radius_mm,
@@ -388,16 +271,17 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
     VSL_TRY(vsl_grid_from_ras(&l.moving_from_ras, &moving->grid));
     VSL_TRY(upload(&l.fixed, be, fixed));
     VSL_TRY(upload(&l.moving, be, moving));
-    VSL_TRY(vsl_field_new(&l.mask, be, n, 1));
+    VSL_TRY(vsl_volume_new(&mask, &fixed->grid, 1));
     for (int64_t v = 0; v < voxels; v++) {
-        l.mask.data[v] = fixed_mask ? fixed_mask->data[v] : 1;
+        mask.data[v] = fixed_mask ? fixed_mask->data[v] : 1;
     }
     if (metric == VSL_SIMILARITY_LNCC) {
-        VSL_TRY(weigh_by_texture(&l.mask, fixed, vsl_backend_threads(be)));
+        VSL_TRY(weigh_by_texture(&mask, fixed, vsl_backend_threads(be)));
     }
     for (int64_t v = 0; v < voxels; v++) {
-        l.fixed_weight += (double)l.mask.data[v];
+        l.fixed_weight += (double)mask.data[v];
     }
+    VSL_TRY(upload(&l.mask, be, &mask));
     VSL_CHECK(l.fixed_weight > 0, VSL_E_NUMERIC, "the fixed mask is empty");
     if (moving_mask) {
         VSL_TRY(upload(&l.moving_mask, be, moving_mask));
@@ -406,12 +290,12 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
     VSL_TRY(vsl_field_new(&l.weight, be, n, 1));
     VSL_TRY(vsl_field_new(&l.grad, be, n, 1));
     VSL_TRY(vsl_field_new(&l.slope, be, n, 3));
-    VSL_TRY(VSL_NEW0(&l.partial, n[2] * SUMS, "sums of slabs"));
     VSL_TRY(reg_similarity_new(&l.similarity, be, &l.fixed, &l.mask, &opt));
     *out = l;
-    return VSL_OK;
+    l = (RegLinear){0};
 out:
     reg_linear_free(&l);
+    vsl_volume_free(&mask);
     return st;
 }
 
@@ -422,6 +306,5 @@ void reg_linear_free(RegLinear *l)
         vsl_field_free(all[i]);
     }
     reg_similarity_free(&l->similarity);
-    vsl_free(l->partial);
     *l = (RegLinear){0};
 }

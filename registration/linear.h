@@ -13,12 +13,14 @@
 
 #include "core/backend.h"
 #include "registration/affine.h"
+#include "registration/kernels.h"
 #include "registration/similarity.h"
 
 enum { REG_LINEAR_PARAMETERS = 12 };
 
 typedef struct RegLinear {
-    VslBackend *be; /* a host backend, borrowed */
+    VslBackend *be; /* of the images, borrowed */
+    const RegKernels *op;
     VslGrid fixed_grid, moving_grid;
     VslField fixed, mask, moving; /* own copies; mask all ones when there is none */
     VslField moving_mask;         /* empty when there is none */
@@ -30,8 +32,7 @@ typedef struct RegLinear {
     int in_plane;
     VslAffine base, moving_from_ras;
     double centre[3], frame[3][3], radius_mm;
-    double *partial; /* 13 sums per slab */
-    double share;    /* of the fixed weight met at the last evaluation */
+    double share; /* of the fixed weight met at the last evaluation */
 } RegLinear;
 
 /** Prepares a level. Volumes: one channel, normalised; masks may be NULL. centre and radius_mm of the fixed object. */
@@ -41,9 +42,10 @@ VSL_MUST_USE VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslV
 void reg_linear_free(RegLinear *l);
 /** Number of parameters of the kind: 3 or 6 in a plane, else 6 or 12. */
 int reg_linear_count(const RegLinear *l);
-/** A of parameters p. */
+/** A of parameters p, in the host's memory. */
 VslAffine reg_linear_map(const RegLinear *l, const float *p);
-/** Energy (and gradient, if not NULL) at p; infinite where too little of the images meets. The form of reg_lbfgs. */
+/** Energy (and gradient, if not NULL) at p, both on a host backend; infinite where too little of the images meets. The
+ * form of reg_lbfgs. */
 VslStatus reg_linear_energy(void *linear, double *energy, VslField *gradient, const VslField *p);
 
 #endif

@@ -5,6 +5,8 @@
 #include "tests/parity/emulated.h"
 
 #include "registration/device_band_private.h"
+#include "registration/device_linear_private.h"
+#include "registration/device_mi_private.h"
 #include "registration/device_particles_private.h"
 #include "registration/device_similarity_private.h"
 #include "registration/device_volume_private.h"
@@ -12,6 +14,7 @@
 #include "registration/kernels_cuda.c" /* this program's own table: it replaces the library's */
 #include "tests/parity/backend_cases.h"
 #include "tests/parity/kernel_cases.h"
+#include "tests/parity/linear_cases.h"
 
 TEST(every_kernel_of_the_table_has_a_device_version)
 {
@@ -92,6 +95,7 @@ int main(void)
     RUN(the_order_of_threads_changes_no_bit);
     RUN(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing);
     run_kernel_cases();
+    run_linear_cases();
     CHECK(emulated.launches > 1000);
     vsl_backend_close(&sides[CPU]);
     vsl_backend_close(&sides[OTHER]);
