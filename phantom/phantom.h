@@ -28,7 +28,7 @@ enum { VSL_PHANTOM_MAX_LESIONS = 24 };
 typedef enum VslPhantomModality {
     VSL_PHANTOM_BRAIN = 1,
     VSL_PHANTOM_HEART,     /* not yet: VSL_E_UNSUPPORTED */
-    VSL_PHANTOM_RADIOGRAPH /* not yet: VSL_E_UNSUPPORTED */
+    VSL_PHANTOM_RADIOGRAPH /* films, made by phantom/radiograph.h; refused here as VSL_E_UNSUPPORTED */
 } VslPhantomModality;
 
 typedef struct VslPhantomOptions { /* {0} = all defaults */

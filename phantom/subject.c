@@ -41,7 +41,7 @@ static VslStatus resolve(VslPhantomOptions *out, const VslPhantomOptions *opt)
     VslPhantomOptions o = *opt;
     VSL_TRY(vsl_options_resolve(&o, vsl_phantom_option_table));
     VSL_CHECK(o.modality == VSL_PHANTOM_BRAIN, VSL_E_UNSUPPORTED,
-              "--modality %s is not made by this version, expected brain", words[o.modality - 1]);
+              "--modality %s is not made by this version, expected brain or radiograph", words[o.modality - 1]);
     if (o.size[0] == 0 && o.size[1] == 0 && o.size[2] == 0) {
         o.size[0] = 96, o.size[1] = 112, o.size[2] = 96;
     }
