@@ -16,7 +16,7 @@ typedef struct TrainOptions {
 } TrainOptions;
 
 typedef struct TrainArgs {
-    const char *data, *root, *out, *config, *size, *multipliers;
+    const char *data, *root, *out, *config, *size, *multipliers, *meet;
     TrainOptions own;
     VslTrainOptions train;
     VslUnetOptions unet;
@@ -47,6 +47,8 @@ static const CliFlag flags[] = {
      "pixels of a picture (default 64, of a volume 32 along each axis)"},
     {"multipliers", CLI_TEXT, offsetof(TrainArgs, multipliers), "N,N,...", 0,
      "width factor of each level of the U-Net, finest first (default: the preset's)"},
+    {"meet", CLI_TEXT, offsetof(TrainArgs, meet), "WHERE", 0,
+     "where ranks meet, file:PATH or tcp:HOST:PORT (default: MASTER_ADDR and MASTER_PORT)"},
     {NULL, CLI_SWITCH, 0, NULL, 0, NULL},
 };
 
@@ -91,10 +93,11 @@ out:
 }
 
 static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *a, const VslTask *task,
-                               const VslDiffusion *process, const VslDataset *data, const CliDataAbout *about)
+                               const VslDiffusion *process, const VslDataset *data, const CliDataAbout *about,
+                               const NnGroup *group)
 {
     VslStatus st = VSL_OK;
-    char seed[32], threads[32];
+    char seed[32], threads[32], ranks[32] = "";
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)cli->seed);
     snprintf(threads, sizeof threads, "%d", cli->threads);
     VSL_TRY(cli_settings_open(s));
@@ -111,6 +114,10 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
     VSL_TRY(cli_settings_put(s, "device", cli->device ? cli->device : "auto", NULL));
     VSL_TRY(cli_settings_put(s, "model-task", task->name, NULL));
     VSL_TRY(cli_settings_put(s, "model-data-sha256", about->sha256, "of names, subjects, parts and contents"));
+    if (group) {
+        snprintf(ranks, sizeof ranks, "%d", nn_group_size(group));
+    }
+    VSL_TRY(cli_settings_put(s, "model-ranks", ranks, "processes, each with its own part of every step"));
     VSL_TRY(cli_settings_close(s));
 out:
     return st;
@@ -126,6 +133,8 @@ static VslStatus run(Cli *cli, void *user)
     VslAugmentedSource *augmented = NULL;
     VslDiffusion *process = NULL;
     NnRuntime *rt = NULL;
+    NnGroup *group = NULL;
+    char third[32] = "";
     CliSettings settings = {0};
     CliTrainJob job = {0};
 
@@ -140,12 +149,16 @@ static VslStatus run(Cli *cli, void *user)
     VSL_TRY(vsl_subset_of(&validation, &data, VSL_SPLIT_VALIDATION, 0));
     VSL_CHECK(train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
               vsl_path_text(a->data).text, (long long)validation.count);
-    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)train.count,
-             (long long)data.n[0], (long long)data.n[1], data.n[2] > 1 ? "x.." : "", (long long)validation.count);
     VSL_TRY(make_unet(&a->unet, &data));
     VSL_TRY(vsl_diffusion_new(&process, &a->diffusion));
     VSL_TRY(nn_runtime_open(&rt, cli->device ? cli->device : "auto", a->own.precision == 2 ? NN_BF16 : NN_FLOAT32,
                             cli->threads));
+    VSL_TRY(cli_train_group(cli, &group, rt, a->meet));
+    if (data.n[2] > 1) {
+        snprintf(third, sizeof third, "x%lld", (long long)data.n[2]);
+    }
+    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)train.count,
+             (long long)data.n[0], (long long)data.n[1], third, (long long)validation.count);
     const VslPretextSetup pretext = {(VslPretextKind)a->own.objective, &a->unet, process};
     const VslTask task = vsl_pretext_task(&pretext);
     const VslAugment change = vsl_augment_preset((VslAugmentStrength)a->own.augment);
@@ -153,7 +166,7 @@ static VslStatus run(Cli *cli, void *user)
     const VslSource source = vsl_augmented_source(augmented);
     VslSubsetSource plain = {.data = &data, .subset = &validation, .is_ordered = 1};
     const VslSource looked_at = vsl_subset_source(&plain);
-    VSL_TRY(make_settings(&settings, cli, a, &task, process, &data, &about));
+    VSL_TRY(make_settings(&settings, cli, a, &task, process, &data, &about, group));
     job.folder = a->out;
     job.settings = settings.text;
     job.setup = (VslTrainSetup){.rt = rt,
@@ -162,11 +175,12 @@ static VslStatus run(Cli *cli, void *user)
                                 .validation = &looked_at,
                                 .validation_count = validation.count,
                                 .opt = &a->train,
+                                .group = group,
                                 .seed = cli->seed};
     job.about = json_pack("{s:s,s:I,s:I}", "data_sha256", about.sha256, "training_images", (json_int_t)train.count,
                           "validation_images", (json_int_t)validation.count);
     VSL_TRY(cli_train(cli, NULL, &job));
-    if (!cli->wants_json) {
+    if (!cli->wants_json && cli->result) { /* the first rank's */
         const json_t *m = cli->result;
         printf("%s: %lld steps, loss %.4g", a->out, (long long)json_integer_value(json_object_get(m, "steps")),
                json_number_value(json_object_get(m, "loss")));
@@ -180,6 +194,7 @@ out:
     cli_settings_free(&settings);
     vsl_augmented_source_free(&augmented);
     vsl_diffusion_free(&process);
+    nn_group_close(&group);
     nn_runtime_close(&rt);
     vsl_subset_free(&train);
     vsl_subset_free(&validation);
@@ -201,7 +216,9 @@ const CliVerb cli_verb_diffusion_train = {
         "log.jsonl, loss.png and checkpoints/ (the last two states). The same command goes on after a kill, and ends "
         "in "
         "the same weights; after TERM, INT or USR1 it saves its state and ends with exit code 75. Other settings for a "
-        "folder that was begun are exit code 7. A manifest's columns are in data-manifests/README.md.",
+        "folder that was begun are exit code 7. Started with RANK and WORLD_SIZE in the environment, as torchrun and "
+        "Slurm do, several processes train together, each its --batch of every step; they must see the same --out. A "
+        "manifest's columns are in data-manifests/README.md.",
     .example = "vesal diffusion train --data films/manifest.tsv --out model --size 64 --steps 2500",
     .cite = "Ho, Jain, Abbeel 2020, arXiv 2006.11239; Rousseau et al. 2023, arXiv 2307.14066",
     .args_size = sizeof(TrainArgs),

@@ -14,9 +14,10 @@
     .name = "diffusion doctor", \
     .purpose = "which LibTorch there is, and a self-test of tensors, gradients and training."
 
-#define CLI_DIFFUSION_TRAIN    \
-    .name = "diffusion train", \
-    .purpose = "trains a network on images without labels; goes on after any interruption."
+#define CLI_DIFFUSION_TRAIN \
+    .name = "diffusion train", .purpose = "trains a network on images without labels; goes on after any interruption."
+
+#define CLI_DIFFUSION_SAMPLE .name = "diffusion sample", .purpose = "new images out of a trained model."
 
 /** Hands the command line to the module. @return the exit code; CLI_EXIT_INTERNAL when there is no module, because
  * neither the command line nor an input is at fault, but what was installed. */

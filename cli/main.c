@@ -20,6 +20,7 @@ const CliVerb *const cli_verbs[] = {
     &cli_verb_doctor,
     LEARNED(CLI_DIFFUSION_DOCTOR),
     LEARNED(CLI_DIFFUSION_TRAIN),
+    LEARNED(CLI_DIFFUSION_SAMPLE),
     NULL,
 };
 

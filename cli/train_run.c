@@ -31,7 +31,7 @@ typedef struct Run {
 
 static int is_first_rank(const CliTrainJob *job)
 {
-    return job->setup.ranks == NULL || job->setup.ranks->rank == 0;
+    return !job->setup.group || nn_group_rank(job->setup.group) == 0;
 }
 
 static VslStatus make_folder(const char *path)
@@ -123,6 +123,18 @@ out:
     vsl_config_free(&now);
     vsl_config_free(&before);
     return st;
+}
+
+/* Nobody looks into the folder before the first rank has opened it. */
+static VslStatus wait_for_ranks(const CliTrainJob *job)
+{
+    double here = 1;
+    if (!job->setup.group) {
+        return VSL_OK;
+    }
+    NnScope *s = nn_scope_open(job->setup.rt, NN_TRAIN);
+    nn_group_sum(s, job->setup.group, &here, 1);
+    return nn_scope_close(&s);
 }
 
 /* Keeps the lines of the log up to a step: what came after it will come again. */
@@ -280,6 +292,41 @@ out:
     return st;
 }
 
+static int read_count(int *out, const char *name)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    const long value = text ? strtol(text, &end, 10) : -1;
+    *out = (int)value;
+    return text && end != text && *end == 0 && value >= 0 && value < 65536;
+}
+
+VslStatus cli_train_group(Cli *cli, NnGroup **out, NnRuntime *rt, const char *meet)
+{
+    VslStatus st = VSL_OK;
+    int rank = 0, size = 1;
+    char store[512];
+    const char *host = getenv("MASTER_ADDR"), *port = getenv("MASTER_PORT");
+    const int has_address = meet || (host && port);
+
+    if (!(read_count(&rank, "RANK") && read_count(&size, "WORLD_SIZE")) &&
+        !(has_address && read_count(&rank, "SLURM_PROCID") && read_count(&size, "SLURM_NTASKS"))) {
+        VSL_CHECK(!meet, VSL_E_ARG, "--meet needs RANK and WORLD_SIZE in the environment");
+        return VSL_OK;
+    }
+    if (size == 1) {
+        return VSL_OK;
+    }
+    VSL_CHECK(has_address, VSL_E_ARG,
+              "RANK and WORLD_SIZE are set, but not where the ranks meet: --meet, or MASTER_ADDR and MASTER_PORT");
+    snprintf(store, sizeof store, "tcp:%s:%s", host ? host : "", port ? port : "");
+    const NnGroupOptions how = {.rank = rank, .size = size, .store = meet ? meet : store};
+    VSL_TRY(nn_group_open(out, rt, &how));
+    cli->is_quiet = cli->is_quiet || rank > 0;
+out:
+    return st;
+}
+
 VslStatus cli_train(Cli *cli, VslWeights *weights, CliTrainJob *job)
 {
     VslStatus st = VSL_OK;
@@ -290,6 +337,7 @@ VslStatus cli_train(Cli *cli, VslWeights *weights, CliTrainJob *job)
     if (is_first_rank(job)) {
         VSL_TRY(open_folder(&r));
     }
+    VSL_TRY(wait_for_ranks(job));
     VSL_TRY(vsl_trainer_new(&t, &job->setup));
     VSL_TRY(job->prepare ? job->prepare(t, job->user) : VSL_OK);
     VSL_TRY(take_up(&r, t));

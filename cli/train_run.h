@@ -25,6 +25,11 @@ typedef struct CliTrainJob { /* everything borrowed */
  * @return also VSL_E_STATE (other settings, another run in the folder), VSL_E_CANCELLED. */
 VSL_MUST_USE VslStatus cli_train(Cli *cli, VslWeights *weights, CliTrainJob *job);
 
+/** The ranks that a launcher has started this process among: RANK and WORLD_SIZE with MASTER_ADDR and MASTER_PORT (as
+ * torchrun sets them), or SLURM_PROCID and SLURM_NTASKS; `meet` ("file:PATH" or "tcp:HOST:PORT") replaces the address.
+ * *out stays NULL without them, or with one rank. All but the first then say only warnings. @return VSL_E_ARG. */
+VSL_MUST_USE VslStatus cli_train_group(Cli *cli, NnGroup **out, NnRuntime *rt, const char *meet);
+
 /** The picture of a log: loss and validation over steps. @return VSL_E_WRITE. */
 VSL_MUST_USE VslStatus cli_loss_picture(const char *png_path, const char *log_path, const char *title);
 

@@ -60,7 +60,8 @@ VslStatus vsl_trainer_new(VslTrainer **out, const VslTrainSetup *setup)
     VSL_TRY(VSL_NEW0(&t, 1, "trainer"));
     t->setup = *setup;
     t->opt = *setup->opt;
-    t->ranks = setup->ranks ? *setup->ranks : (VslTrainRanks){.count = 1};
+    t->rank = setup->group ? nn_group_rank(setup->group) : 0;
+    t->ranks = setup->group ? nn_group_size(setup->group) : 1;
     t->best = NAN;
     t->last_loss = NAN;
     VSL_TRY(vsl_options_resolve(&t->opt, vsl_train_option_table));
@@ -177,16 +178,31 @@ static VslStatus take_batch(VslTrainer *t, const VslBatch *batch, double share, 
     return nn_scope_close(&s);
 }
 
-/* Adds up over ranks: gradients of params (when given) and numbers. */
-static VslStatus sum_ranks(VslTrainer *t, NnParams *params, double *numbers, int count)
+/* Numbers added up over the ranks. */
+static VslStatus sum_ranks(VslTrainer *t, double *numbers, int count)
 {
-    if (t->ranks.count == 1) {
+    if (!t->setup.group) {
         return VSL_OK;
     }
     NnScope *s = nn_scope_open(t->setup.rt, NN_TRAIN);
-    const VslStatus st = t->ranks.sum(t->ranks.user, s, params, numbers, count);
-    const VslStatus closed = nn_scope_close(&s);
-    return st != VSL_OK ? st : closed;
+    nn_group_sum(s, t->setup.group, numbers, count);
+    return nn_scope_close(&s);
+}
+
+/* Gradients and loss become those of all ranks. One whose part failed takes part too, so that all of them fail. */
+static VslStatus join_ranks(VslTrainer *t, VslStatus own, double *loss)
+{
+    if (!t->setup.group) {
+        return own;
+    }
+    NnScope *s = nn_scope_open(t->setup.rt, NN_TRAIN);
+    if (own != VSL_OK) {
+        nn_refuse(s, own, "train", "%s", vsl_error());
+    }
+    nn_group_mean_gradients(s, t->setup.group, t->params);
+    nn_group_sum(s, t->setup.group, loss, 1);
+    *loss /= t->ranks;
+    return nn_scope_close(&s);
 }
 
 /* One step; the weights change only when loss and gradients are finite. */
@@ -196,10 +212,10 @@ static VslStatus take_step(VslTrainer *t, VslLoader *loader, VslTrainRecord *r)
     const VslTrainOptions *o = &t->opt;
     double loss = 0;
 
-    for (int turn = 0; turn < o->accumulate; turn++) {
-        VSL_TRY(take_batch(t, vsl_loader_next(loader), 1.0 / (o->accumulate * t->ranks.count), &loss));
+    for (int turn = 0; turn < o->accumulate && st == VSL_OK; turn++) {
+        st = take_batch(t, vsl_loader_next(loader), 1.0 / o->accumulate, &loss);
     }
-    VSL_TRY(sum_ranks(t, t->params, &loss, 1));
+    VSL_TRY(join_ranks(t, st, &loss));
     VSL_CHECK(isfinite(loss), VSL_E_NUMERIC,
               "the loss of step %lld is %g: the learning rate (%g) may be too high, or an image unsound",
               (long long)t->step + 1, loss, o->lr);
@@ -263,8 +279,8 @@ static VslStatus validate(VslTrainer *t, double *score)
     double found = NAN;
 
     VSL_TRY(task->score ? task->score(&found, t->setup.rt, t->average_model, task->user) : mean_loss(t, &found));
-    found = t->ranks.rank == 0 ? found : 0; /* all follow rank 0 */
-    VSL_TRY(sum_ranks(t, NULL, &found, 1));
+    found = t->rank == 0 ? found : 0; /* all follow rank 0 */
+    VSL_TRY(sum_ranks(t, &found, 1));
     VSL_CHECK(isfinite(found), VSL_E_NUMERIC, "the validation after step %lld gave %g", (long long)t->step, found);
     if (!(t->best <= found)) {
         t->best = found;
@@ -284,11 +300,24 @@ out:
     return st;
 }
 
+/* All ranks must have taken up the same state. */
+static VslStatus check_ranks(VslTrainer *t)
+{
+    VslStatus st = VSL_OK;
+    double steps = (double)t->step;
+    VSL_TRY(sum_ranks(t, &steps, 1));
+    VSL_CHECK(steps == (double)t->step * t->ranks, VSL_E_STATE,
+              "rank %d is at step %lld, others are not: every rank must see the same saved states", t->rank,
+              (long long)t->step);
+out:
+    return st;
+}
+
 static VslStatus save(VslTrainer *t, const VslTrainHooks *hooks)
 {
     VslStatus st = VSL_OK;
     VslWeights state = {0};
-    if (hooks->save && t->ranks.rank == 0) {
+    if (hooks->save && t->rank == 0) {
         VSL_TRY(train_state_take(&state, t));
         VSL_TRY(hooks->save(&state, t->step, hooks->user));
     }
@@ -312,20 +341,20 @@ static VslStatus after_step(VslTrainer *t, const VslTrainHooks *hooks, VslTrainR
     r->step = t->step;
     r->loss = t->loss_sum / (double)t->loss_steps;
     r->validation = NAN;
-    r->samples_per_s = (double)(t->step - since->step) * o->batch * o->accumulate * t->ranks.count /
-                       fmax(seconds_now() - since->time, 1e-9);
+    r->samples_per_s =
+        (double)(t->step - since->step) * o->batch * o->accumulate * t->ranks / fmax(seconds_now() - since->time, 1e-9);
     if (t->setup.validation_count > 0 && o->validate_every > 0 && (t->step % o->validate_every == 0 || is_last)) {
         VSL_TRY(validate(t, &r->validation));
     }
     if (t->step % o->log_every == 0 || is_last || !isnan(r->validation) || t->has_stopped) {
-        VSL_TRY(hooks->log && t->ranks.rank == 0 ? hooks->log(r, hooks->user) : VSL_OK);
+        VSL_TRY(hooks->log && t->rank == 0 ? hooks->log(r, hooks->user) : VSL_OK);
         t->last_loss = r->loss;
         t->loss_sum = 0;
         t->loss_steps = 0;
         *since = (Since){seconds_now(), t->step};
     }
     double is_stopping = hooks->progress ? hooks->progress(r, o->steps, hooks->user) != 0 : 0;
-    VSL_TRY(sum_ranks(t, NULL, &is_stopping, 1));
+    VSL_TRY(sum_ranks(t, &is_stopping, 1));
     if (is_stopping > 0 || t->step % o->save_every == 0 || is_last || t->has_stopped) {
         VSL_TRY(save(t, hooks));
     }
@@ -345,9 +374,9 @@ VslStatus vsl_trainer_run(VslTrainer *t, const VslTrainHooks *hooks)
     Since since = {start, t->step};
 
     hooks = hooks ? hooks : &none;
+    VSL_TRY(check_ranks(t));
     if (t->step < t->opt.steps && !t->has_stopped) {
-        VSL_TRY(vsl_loader_new(&loader, t->setup.source, t->opt.batch, t->opt.accumulate, t->ranks.count, t->ranks.rank,
-                               t->step));
+        VSL_TRY(vsl_loader_new(&loader, t->setup.source, t->opt.batch, t->opt.accumulate, t->ranks, t->rank, t->step));
     }
     while (t->step < t->opt.steps && !t->has_stopped) {
         VSL_TRY(take_step(t, loader, &r));

@@ -13,7 +13,7 @@
 #include "core/options.h"
 #include "core/weights.h"
 #include "diffusion/loader.h"
-#include "nn/params.h"
+#include "nn/parallel.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,13 +75,6 @@ typedef struct VslTrainHooks { /* any may be NULL */
     void *user;
 } VslTrainHooks;
 
-/** Ranks that train together; {0} = alone. sum adds `values` over all ranks, in place, the same bits on each. */
-typedef struct VslTrainRanks {
-    int rank, count;
-    VslStatus (*sum)(void *user, NnScope *s, NnParams *gradients_of, double *numbers, int number_count);
-    void *user;
-} VslTrainRanks;
-
 typedef struct VslTrainer VslTrainer;
 
 typedef struct VslTrainSetup { /* everything is borrowed for the trainer's life; opt is resolved in a copy */
@@ -91,7 +84,7 @@ typedef struct VslTrainSetup { /* everything is borrowed for the trainer's life;
     const VslSource *validation; /* NULL: none; samples 0 .. validation_count - 1 are looked at */
     int64_t validation_count;
     const VslTrainOptions *opt;
-    const VslTrainRanks *ranks; /* NULL: alone */
+    NnGroup *group; /* ranks that train together, each its part of every step; NULL: alone */
     uint64_t seed;
 } VslTrainSetup;
 

@@ -7,7 +7,7 @@
 struct VslTrainer {
     VslTrainSetup setup; /* its opt points to opt */
     VslTrainOptions opt; /* resolved */
-    VslTrainRanks ranks;
+    int rank, ranks;
     NnParams *params, *average;
     void *model, *average_model;
     NnAdamW *adamw;

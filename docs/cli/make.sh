@@ -3,7 +3,7 @@
 set -eu
 vesal=$1
 folder=$(dirname "$0")
-for verb in info convert register apply jacobian evaluate phantom "data verify" doctor "diffusion doctor" "diffusion train"; do
+for verb in info convert register apply jacobian evaluate phantom "data verify" doctor "diffusion doctor" "diffusion train" "diffusion sample"; do
     # shellcheck disable=SC2086 # two words
     page=$("$vesal" --reference $verb)
     printf '%s\n' "$page" >"$folder/$(echo "$verb" | tr ' ' '-').md"

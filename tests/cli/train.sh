@@ -1,6 +1,7 @@
 # Training from the command line: what it writes, and that no interruption shows in the result.
 . "$2/tests/cli/lib.sh"
-mkdir images
+mkdir images foreign
+echo x >foreign/x
 "$vesal" phantom -q --out cohort --subjects 6 --visits 1 --seed 5 --size 16,16,16 || exit 1
 cp cohort/sub-*/ses-01/anat/*_T1w.nii.gz images
 settings="--data images --size 8 --network tiny --batch 2 --steps 60 --log-every 1 --validate-every 20 --save-every 7
@@ -128,9 +129,62 @@ says "cannot be halved 3 times"
 exits 2 "$vesal" diffusion train --data images --out none --size 8,8
 says "the images are volumes"
 
+# Two ranks of one batch each train as one does that takes two turns a step.
+# shellcheck disable=SC2086
+{
+    exits 0 "$vesal" diffusion train $settings --steps 20 --accumulate 2 --out turns
+    RANK=1 WORLD_SIZE=2 "$vesal" diffusion train $settings --steps 20 --out ranks --meet file:meet 2>err1.txt &
+    process=$!
+    exits 0 env RANK=0 WORLD_SIZE=2 "$vesal" diffusion train $settings --steps 20 --out ranks --meet file:meet
+    wait $process
+    check "the other rank ended well" [ $? = 0 ]
+    check "and said nothing" [ ! -s err1.txt ]
+    check "two ranks learn what two turns do" sh -c '
+        one=$(sed -n "20s/.*\"loss\":\([^,]*\),.*/\1/p" turns/log.jsonl)
+        two=$(sed -n "20s/.*\"loss\":\([^,]*\),.*/\1/p" ranks/log.jsonl)
+        awk -v a="$one" -v b="$two" "BEGIN { d = a - b; exit !(a > 0 && d < 1e-5 && d > -1e-5) }"'
+    exits 7 "$vesal" diffusion train $settings --steps 20 --out ranks
+    says "model-ranks (2 before, none now)"
+    exits 2 "$vesal" diffusion train $settings --out none --meet file:meet
+    says "RANK and WORLD_SIZE"
+    exits 2 env RANK=0 WORLD_SIZE=2 "$vesal" diffusion train $settings --out none
+    says "where the ranks meet"
+}
+
+# Samples: functions of model, seed and number.
+exits 0 "$vesal" diffusion sample --model whole --out samples --count 9 --sampling-steps 4 --threads 1 --seed 1
+check "nine volumes, a sheet and a description" [ "$(ls samples | wc -l)" = 11 ]
+exits 0 "$vesal" diffusion sample --model whole --out some --count 2 --first 7 --sampling-steps 4 --threads 1 --seed 1
+check "the eighth is the eighth in any company" cmp samples/sample-000007.nii.gz some/sample-000007.nii.gz
+check "the ninth too, of another batch" cmp samples/sample-000008.nii.gz some/sample-000008.nii.gz
+exits 0 "$vesal" diffusion sample --model whole --out other --count 1 --sampling-steps 4 --threads 1 --seed 2
+check "another seed gives another" sh -c '! cmp -s samples/sample-000000.nii.gz other/sample-000000.nii.gz'
+exits 0 "$vesal" info samples/sample-000000.nii.gz
+check "it has the model's size" grep -q "8 x 8 x 8" out.txt
+exits 5 "$vesal" diffusion sample --model whole --out samples --count 9
+says "exists and is not overwritten"
+exits 3 "$vesal" diffusion sample --model absent --out none
+exits 3 "$vesal" diffusion sample --model images --out none
+cp -r whole hostile
+rm hostile/weights.h5
+printf 'PK\003\004\024\000\000\000\010\000archive/data.pkl' >hostile/weights.safetensors
+exits 3 "$vesal" diffusion sample --model hostile --out none
+says "is a zip archive"
+printf '\200\002}q\000.cposix\nsystem\n' >hostile/weights.safetensors
+exits 3 "$vesal" diffusion sample --model hostile --out none
+says "is a Python pickle"
+printf '\377\377\377\377\377\377\377\177{}' >hostile/weights.safetensors
+exits 3 "$vesal" diffusion sample --model hostile --out none
+says "states a header of"
+cp whole/weights.safetensors hostile
+sed -i 's/^network-width: 16/network-width: 24/' hostile/config.yaml
+exits 3 "$vesal" diffusion sample --model hostile --out none
+says "expected 24"
+check "every array that differs is named" [ "$(tr ';' '\n' <err.txt | grep -c expected)" -gt 20 ]
+exits 3 "$vesal" diffusion sample --model foreign --out none
+
 # Data that cannot be used.
-mkdir foreign empty
-echo x >foreign/x
+mkdir empty
 exits 5 "$vesal" diffusion train --data images --size 8 --network tiny --out foreign
 says "is not empty and no model"
 exits 2 "$vesal" diffusion train --data empty --out none
