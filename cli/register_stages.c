@@ -3,6 +3,7 @@
 
 #include "cli/flags.h"
 #include "cli/register.h"
+#include "registration/forecast.h"
 
 static VslStatus parse_stages(int *out, const char *text)
 {
@@ -100,6 +101,10 @@ VslStatus register_compute(RegisterResults *r, Cli *cli, const RegisterArgs *arg
     VslStatus st = VSL_OK;
     r->stages = args->stage_set;
     name_metric(r, args);
+    if (r->stages & REGISTER_LDDMM) {
+        VSL_TRY(vsl_lddmm_check_memory(&in->fixed.grid, &in->moving.grid, in->fixed.channels,
+                                       in->moving_mask.data != NULL, &args->lddmm, cli->be));
+    }
     VSL_TRY(run_stages(r, cli, args, in));
     const double start = cli_seconds();
     VSL_TRY(register_read_labels(in, cli, args)); /* only now: they would add to the peak of memory */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/backend_private.h"
+#include "core/log.h"
 #include "core/parallel.h"
 #include "core/text.h"
 
@@ -21,9 +22,18 @@ VslStatus vsl_backend_open(VslBackend **out, const char *name, int threads)
               VSL_E_ARG, "device '%s' is unknown, expected auto, cpu, cuda or cuda:N", name);
     VSL_TRY(VSL_NEW0(&be, 1, "backend"));
     be->threads = vsl_threads_resolve(threads);
-    if (wants_cuda || (strcmp(name, "auto") == 0 && vsl_backend_count_cuda() > 0)) {
+    int is_open = 0;
+    if (wants_cuda) {
         VSL_TRY(vsl_backend_open_cuda(be, (int)device));
-    } else {
+        is_open = 1;
+    } else if (strcmp(name, "auto") == 0 &&
+               vsl_backend_count_cuda() > 0) { /* a device that is busy is no reason to stop */
+        is_open = vsl_backend_open_cuda(be, 0) == VSL_OK;
+        if (!is_open) {
+            vsl_log(VSL_LOG_WARNING, "the processor computes, for the device cannot: %s", vsl_error());
+        }
+    }
+    if (!is_open) {
         VSL_TRY(vsl_backend_open_cpu(be));
     }
     *out = be;
@@ -58,6 +68,11 @@ int vsl_backend_threads(const VslBackend *be)
 int vsl_backend_is_host(const VslBackend *be)
 {
     return be->table->is_host;
+}
+
+VslStatus vsl_backend_memory(int64_t *available, int64_t *total, VslBackend *be)
+{
+    return be->table->memory(be, available, total);
 }
 
 VslStatus vsl_backend_scratch(float **out, VslBackend *be, int64_t count)

@@ -27,7 +27,8 @@ typedef struct VslField {
     float *data; /* on the backend; only kernels may look inside */
 } VslField;
 
-/** Opens "auto", "cpu", "cuda" or "cuda:N". threads: 0 = the cores granted to this process.
+/** Opens "auto", "cpu", "cuda" or "cuda:N". threads: 0 = the cores granted to this process. "auto" is the first device
+ * that can be used, else the CPU; a device that is there but cannot be used is logged as a warning.
  * @return VSL_E_ARG (unknown name), VSL_E_UNSUPPORTED (not built in), VSL_E_DEVICE (absent or busy). */
 VSL_API VSL_MUST_USE VslStatus vsl_backend_open(VslBackend **out, const char *name, int threads);
 VSL_API void vsl_backend_close(VslBackend **be);
@@ -37,6 +38,9 @@ VSL_API const char *vsl_backend_name(const VslBackend *be);
 VSL_API int vsl_backend_threads(const VslBackend *be);
 /** 1 when data pointers of this backend's fields can be read by the host. */
 VSL_API int vsl_backend_is_host(const VslBackend *be);
+/** Bytes of the memory of its fields that are free now, and all there are. On the CPU: what the budget
+ * (vsl_memory_set_budget) or, without one, the machine leaves to this process. @return VSL_E_DEVICE. */
+VSL_API VSL_MUST_USE VslStatus vsl_backend_memory(int64_t *available, int64_t *total, VslBackend *be);
 /** Scratch memory of the backend (host memory on the CPU), 64-byte aligned, grown as needed and kept until close; one
  * kernel uses it at a time and its content is lost at the next call. @return VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_backend_scratch(float **out, VslBackend *be, int64_t count);

@@ -4,10 +4,12 @@
  * row of modes, times the symbol, and back (the fused middle saves two passes over memory); 2D c2r of every plane. A
  * task runs one single-threaded plan on its own data, so the bits are the same for any number of threads. Plans are
  * made with FFTW_ESTIMATE under one lock: measured plans may differ from run to run (docs/maths/fft.md). */
+#define _GNU_SOURCE /* the machine's memory */
 #include <fftw3.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/backend_private.h"
 #include "core/parallel.h"
@@ -24,6 +26,15 @@ static void cpu_release(VslBackend *be, float *data)
 {
     (void)be;
     vsl_free(data);
+}
+
+static VslStatus cpu_memory(VslBackend *be, int64_t *available, int64_t *total)
+{
+    (void)be;
+    const int64_t budget = vsl_memory_budget(), held = vsl_memory_now();
+    *total = budget > 0 ? budget : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    *available = *total > held ? *total - held : 0;
+    return VSL_OK;
 }
 
 static VslStatus cpu_copy_in(VslBackend *be, float *to, const float *from, int64_t count)
@@ -289,6 +300,7 @@ static const VslBackendTable cpu_table = {
     .is_host = 1,
     .alloc = cpu_alloc,
     .release = cpu_release,
+    .memory = cpu_memory,
     .upload = cpu_copy_in,
     .download = cpu_copy_in,
     .copy = cpu_copy_in,

@@ -93,6 +93,19 @@ static void cuda_release(VslBackend *be, float *data)
     }
 }
 
+static VslStatus cuda_memory(VslBackend *be, int64_t *available, int64_t *total)
+{
+    VslStatus st = VSL_OK;
+    cudaStream_t stream;
+    size_t free_bytes = 0, all_bytes = 0;
+    VSL_TRY(vsl_cuda_begin(be, &stream));
+    VSL_TRY(vsl_cuda_check(be, cudaMemGetInfo(&free_bytes, &all_bytes), "asking for the free memory"));
+    *available = (int64_t)free_bytes;
+    *total = (int64_t)all_bytes;
+out:
+    return st;
+}
+
 static VslStatus copy_bytes(VslBackend *be, float *to, const float *from, int64_t count, cudaMemcpyKind kind, int wait,
                             const char *what)
 {
@@ -271,9 +284,9 @@ static void cuda_close(VslBackend *be)
 }
 
 static const VslBackendTable cuda_table = {
-    0 /* is_host */,   cuda_alloc,           cuda_release,   cuda_upload,     cuda_download,
-    cuda_copy,         vsl_device_axpby,     vsl_device_dot, cuda_filter_new, cuda_filter_free,
-    cuda_filter_apply, cuda_filter_resample, cuda_close,
+    0 /* is_host */,  cuda_alloc,        cuda_release,         cuda_memory,    cuda_upload,
+    cuda_download,    cuda_copy,         vsl_device_axpby,     vsl_device_dot, cuda_filter_new,
+    cuda_filter_free, cuda_filter_apply, cuda_filter_resample, cuda_close,
 };
 
 int vsl_backend_count_cuda(void)

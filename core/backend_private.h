@@ -12,6 +12,7 @@ typedef struct VslBackendTable {
     int is_host;
     VslStatus (*alloc)(VslBackend *be, float **out, int64_t count); /* zero-filled */
     void (*release)(VslBackend *be, float *data);
+    VslStatus (*memory)(VslBackend *be, int64_t *available, int64_t *total);
     VslStatus (*upload)(VslBackend *be, float *device, const float *host, int64_t count);
     VslStatus (*download)(VslBackend *be, float *host, const float *device, int64_t count);
     VslStatus (*copy)(VslBackend *be, float *y, const float *x, int64_t count);

@@ -39,6 +39,8 @@ echo "not an image" >text.nii.gz
     exits 5 "$vesal" register $in --out no/such/folder/x_
     says "no/such/folder"
     exits 6 "$vesal" register $in --out x_ --mem-mb 1
+    exits 6 "$vesal" register $in --out x_ --mem-mb 2
+    says "needs at least"
     exits 3 "$vesal" apply $in --out y.nii.gz -t fixed.nii.gz
     says "is no transform"
     exits 2 "$vesal" apply $in --out y.nii.gz -t "[fixed.nii.gz,2]"

@@ -26,6 +26,7 @@ static struct {
     int count, depth;
     int64_t launches, waits, transforms; /* kernels; copies from and to the host; transforms of all components */
     int64_t bytes, peak;                 /* held now, and at most */
+    int64_t total;                       /* what the device says it has */
     int64_t fail_after;                  /* the n-th allocation from now fails once; 0 = none does */
     int backwards; /* blocks and threads run from last to first: what depends on their order shows */
 } emulated;
@@ -115,6 +116,14 @@ static void emulated_release(VslBackend *be, float *data)
         }
     }
     abort(); /* not ours, or freed twice */
+}
+
+static VslStatus emulated_memory(VslBackend *be, int64_t *available, int64_t *total)
+{
+    (void)be;
+    *total = emulated.total;
+    *available = emulated.total - emulated.bytes;
+    return VSL_OK;
 }
 
 static VslStatus emulated_copy(VslBackend *be, float *to, const float *from, int64_t count)
@@ -267,6 +276,7 @@ static const VslBackendTable emulated_table = {
     .is_host = 0,
     .alloc = emulated_alloc,
     .release = emulated_release,
+    .memory = emulated_memory,
     .upload = emulated_cross,
     .download = emulated_cross,
     .copy = emulated_copy,
@@ -285,6 +295,7 @@ static VslStatus emulated_open(VslBackend **out, int threads)
     VSL_TRY(VSL_NEW0(out, 1, "backend"));
     (*out)->table = &emulated_table;
     (*out)->threads = threads;
+    emulated.total = (int64_t)1 << 40;
     snprintf((*out)->name, sizeof(*out)->name, "emulated");
 out:
     return st;

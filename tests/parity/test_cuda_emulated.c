@@ -5,6 +5,7 @@
 #include "tests/parity/emulated.h"
 
 #include "registration/device_band_private.h"
+#include "registration/forecast.h"
 #include "registration/device_linear_private.h"
 #include "registration/device_mi_private.h"
 #include "registration/device_particles_private.h"
@@ -86,6 +87,47 @@ TEST(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing)
     vsl_volume_free(&moving);
 }
 
+TEST(what_cannot_fit_is_refused_before_and_nothing_else_is)
+{
+    const VslGrid fixed_grid = vsl_grid_centred((int64_t[3]){44, 42, 40}, (double[3]){2, 2, 2.2}),
+                  moving_grid = vsl_grid_centred((int64_t[3]){40, 44, 38}, (double[3]){2.1, 2, 2.2});
+    const VslAffine start = general_map();
+    for (int c = 0; c < 4; c++) {
+        VslLddmmOptions opt = {.similarity = c % 2 ? VSL_SIMILARITY_SSD : VSL_SIMILARITY_LNCC,
+                               .band_mm = 15,
+                               .levels = 1,
+                               .fine_iterations = 1,
+                               .finest_mm = c == 2 ? 3 : 0.1};
+        const int channels = c == 3 ? 2 : 1;
+        VslVolume fixed = texture(&fixed_grid, channels, 0), moving = texture(&moving_grid, channels, 0.1), mask = {0};
+        VslLddmmResult r = {.seconds = -1};
+        CHECK_OK(vsl_volume_new(&mask, &moving_grid, 1));
+        for (int64_t v = 0; v < vsl_grid_voxels(&moving_grid); v++) {
+            mask.data[v] = 1;
+        }
+        CHECK_OK(vsl_options_resolve(&opt, vsl_lddmm_option_table));
+        const int64_t least = vsl_lddmm_least_bytes(&fixed_grid, &moving_grid, channels, c > 1, &opt),
+                      held = emulated.bytes;
+        emulated.peak = held;
+        CHECK_OK(vsl_lddmm(&r, &fixed, &moving, NULL, c > 1 ? &mask : NULL, &start, &opt, sides[OTHER]));
+        printf("  at least %.2f MB foreseen, %.2f MB held\n", 1e-6 * (double)least,
+               1e-6 * (double)(emulated.peak - held));
+        CHECK(emulated.peak - held >= least);
+        CHECK((double)(emulated.peak - held) < 1.8 * (double)least);
+        emulated.total = held + least - 1;
+        CHECK_STATUS(vsl_lddmm_check_memory(&fixed_grid, &moving_grid, channels, c > 1, &opt, sides[OTHER]),
+                     VSL_E_NOMEM);
+        CHECK(strstr(vsl_error(), "at least") != NULL && strstr(vsl_error(), "--device cpu") != NULL);
+        emulated.total = held + least;
+        CHECK_OK(vsl_lddmm_check_memory(&fixed_grid, &moving_grid, channels, c > 1, &opt, sides[OTHER]));
+        emulated.total = (int64_t)1 << 40;
+        vsl_lddmm_result_free(&r);
+        vsl_volume_free(&fixed);
+        vsl_volume_free(&moving);
+        vsl_volume_free(&mask);
+    }
+}
+
 int main(void)
 {
     CHECK_OK(vsl_backend_open(&sides[CPU], "cpu", 2));
@@ -94,6 +136,7 @@ int main(void)
     RUN(every_kernel_of_the_table_has_a_device_version);
     RUN(the_order_of_threads_changes_no_bit);
     RUN(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing);
+    RUN(what_cannot_fit_is_refused_before_and_nothing_else_is);
     run_kernel_cases();
     run_linear_cases();
     CHECK(emulated.launches > 1000);
