@@ -418,7 +418,10 @@ NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, 
     NnTensor *skips[VSL_UNET_LEVELS * (MAX_BLOCKS + 1) + 1];
     int kept = 0;
     NnTensor *x = check_input(s, net, in);
-    const Pass pass = {.emb = embed(s, net, in), .tokens = context(s, net, in), .dropout_seed = in->dropout_seed};
+    const Pass pass = {.emb = embed(s, net, in),
+                       .tokens = context(s, net, in),
+                       .dropout_seed = in->dropout_seed,
+                       .checkpoint = o->checkpoint == 2};
 
     NnTensor *h = nn_conv(s, &net->in, x);
     skips[kept++] = h;

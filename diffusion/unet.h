@@ -26,9 +26,9 @@ extern "C" {
 enum { VSL_UNET_LEVELS = 8 };
 
 typedef enum VslUnetPreset {
-    VSL_UNET_SMALL = 1,    /* width 24, 1-2-2-4, no attention: 64x64 films on two cores */
+    VSL_UNET_SMALL = 1,    /* width 24, 1-2-2-4, no attention, 2.5 M parameters: 64x64 films on two cores */
     VSL_UNET_TINY,         /* width 16, 1-2, one block a level: 32x32, tests and first steps */
-    VSL_UNET_BASE,         /* width 64, 1-1-2-2-4-4, attention at the two deepest levels: 256x256 */
+    VSL_UNET_BASE,         /* width 64, 1-1-2-2-4-4, attention at the two deepest levels, 31 M: 256x256 */
     VSL_UNET_LARGE,        /* as base, width 128 */
     VSL_UNET_LATENT,       /* width 96, 1-2-4, attention at the two deepest levels: latents */
     VSL_UNET_LATENT_SMALL, /* width 64 */
