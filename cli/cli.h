@@ -61,7 +61,7 @@ typedef struct CliGroup { /* option tables of algorithms, shown under a title of
     const char *hidden; /* ",metric,": flags of the table that the verb sets itself, or NULL */
 } CliGroup;
 
-enum { CLI_MAX_GROUPS = 4 };
+enum { CLI_MAX_GROUPS = 6 };
 struct Cli;
 typedef struct CliVerb {
     const char *name;    /* "register", "data verify" */

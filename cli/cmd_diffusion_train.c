@@ -1,37 +1,57 @@
 /* vesal diffusion train: a U-Net learns from images without labels, by denoising them (or as one of the rivals that
- * denoising is compared with), and becomes a model's folder. */
+ * denoising is compared with), or to segment from images with masks, and becomes a model's folder. */
 #include <string.h>
 
 #include "cli/flags.h"
 #include "cli/learn.h"
+#include "cli/segment_model.h"
 #include "cli/train_data.h"
 #include "cli/train_run.h"
 #include "diffusion/augmented.h"
 #include "diffusion/pretext.h"
 #include "io/path.h"
 
+typedef enum Task { TASK_DENOISE = 1, TASK_DAE, TASK_MAE, TASK_SEGMENT, TASK_STACK, TASK_JOINT } Task;
+
 typedef struct TrainOptions {
-    int objective, precision, augment;
+    int task, precision, augment;
     double validation;
 } TrainOptions;
 
+typedef struct LabelOptions {
+    int labels, seed;
+} LabelOptions;
+
 typedef struct TrainArgs {
-    const char *data, *root, *out, *config, *size, *multipliers, *meet;
+    const char *data, *root, *out, *config, *size, *multipliers, *init, *meet;
     TrainOptions own;
+    LabelOptions label;
+    VslSegmentOptions segment;
     VslTrainOptions train;
     VslUnetOptions unet;
     VslDiffusionOptions diffusion;
 } TrainArgs;
 
 static const VslOption own_table[] = {
-    {"objective", VSL_OPT_CHOICE, offsetof(TrainOptions, objective), VSL_PRETEXT_DENOISE, 0, 0, "",
-     "denoise: diffusion; dae: denoising at one noise level; mae: predicting hidden patches", "denoise,dae,mae"},
+    {"task", VSL_OPT_CHOICE, offsetof(TrainOptions, task), TASK_DENOISE, 0, 0, "",
+     "denoise: diffusion; dae: denoising at one noise level; mae: predicting hidden patches; segment: masks; stack: "
+     "masks from the frozen network's activations; joint: denoising and masks at once",
+     "denoise,dae,mae,segment,stack,joint"},
     {"augment", VSL_OPT_CHOICE, offsetof(TrainOptions, augment), VSL_AUGMENT_LIGHT, 0, 0, "",
-     "random changes of an image each time that it is seen; never a mirror image", "off,light,strong"},
+     "random changes of an image each time that it is seen, never a mirror image; strong for masks when not given",
+     "off,light,strong"},
     {"validation-share", VSL_OPT_DOUBLE, offsetof(TrainOptions, validation), 0.1, 0, 0.9, "",
      "share of the subjects that are kept for validation when the manifest says nothing", NULL},
     {"precision", VSL_OPT_CHOICE, offsetof(TrainOptions, precision), 1, 0, 0, "",
      "bf16: convolutions and matrix products in bfloat16, weights and sums in float32", "float32,bf16"},
+    {NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL},
+};
+
+static const VslOption label_table[] = {
+    {"labels", VSL_OPT_INT, offsetof(LabelOptions, labels), 0, 0, 1000000, "",
+     "learn from so many labelled images, 0 = all", NULL},
+    {"labels-seed", VSL_OPT_INT, offsetof(LabelOptions, seed), 0, 0, 1000000, "",
+     "which ones: a random order of the subjects, of which the first are taken", NULL},
     {NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
@@ -41,6 +61,8 @@ static const CliFlag flags[] = {
      "what paths in the manifest are relative to (default: its folder)"},
     {"out", CLI_TEXT, offsetof(TrainArgs, out), "FOLDER", 0,
      "of the model; an unfinished one is gone on with (needed)"},
+    {"init", CLI_TEXT, offsetof(TrainArgs, init), "FOLDER", 0,
+     "model whose network, noise process and weights it starts from"},
     {"config", CLI_TEXT, offsetof(TrainArgs, config), "FILE", 0,
      "YAML with any of these flags as keys; flags that are typed win"},
     {"size", CLI_TEXT, offsetof(TrainArgs, size), "N[,N[,N]]", 0,
@@ -52,13 +74,39 @@ static const CliFlag flags[] = {
     {NULL, CLI_SWITCH, 0, NULL, 0, NULL},
 };
 
+static int wants_masks(const TrainArgs *a)
+{
+    return a->own.task >= TASK_SEGMENT;
+}
+
+/* A few labelled images need fewer steps, stronger augmentation and larger ones than denoising. */
+static void set_label_defaults(TrainArgs *a)
+{
+    VslTrainOptions *t = &a->train;
+    const int is_joint = a->own.task == TASK_JOINT;
+    a->own.augment = a->own.augment ? a->own.augment : VSL_AUGMENT_STRONG;
+    t->steps = t->steps ? t->steps : is_joint ? 0 : 300;
+    t->batch = t->batch ? t->batch : is_joint ? 0 : 8;
+    t->lr = t->lr > 0 ? t->lr : 1e-3;
+    t->schedule = t->schedule ? t->schedule : VSL_RATE_ONE_CYCLE;
+    t->ema = t->ema > 0 ? t->ema : is_joint ? 0 : 0.97;
+}
+
 static VslStatus resolve(TrainArgs *a)
 {
     VslStatus st = VSL_OK;
     VSL_CHECK(a->data, VSL_E_ARG, "--data MANIFEST|FOLDER is missing; 'vesal diffusion train --help' shows an example");
     VSL_CHECK(a->out, VSL_E_ARG, "--out FOLDER is missing; 'vesal diffusion train --help' shows an example");
+    VSL_CHECK(wants_masks(a) || (a->label.labels == 0 && a->label.seed == 0), VSL_E_ARG,
+              "--labels is for --task segment, stack and joint");
+    VSL_CHECK(a->own.task != TASK_STACK || a->init, VSL_E_ARG,
+              "--task stack needs --init FOLDER: it trains on the activations of a network that has learnt before");
+    if (wants_masks(a)) {
+        set_label_defaults(a);
+    }
     VSL_TRY(vsl_options_resolve(&a->own, own_table));
     VSL_TRY(vsl_options_resolve(&a->train, vsl_train_option_table));
+    VSL_TRY(vsl_options_resolve(&a->segment, vsl_segment_option_table));
     if (a->multipliers) {
         int64_t factor[VSL_UNET_LEVELS];
         int count = 0;
@@ -67,6 +115,52 @@ static VslStatus resolve(TrainArgs *a)
             a->unet.multipliers[l] = (int)factor[l];
         }
     }
+out:
+    return st;
+}
+
+/* What was typed for a table must be what the model to start from has. */
+static VslStatus check_typed(const void *typed, const void *has, const VslOption *table, const char *folder)
+{
+    VslStatus st = VSL_OK;
+    for (const VslOption *row = table; row->flag; row++) {
+        char want[64], have[64];
+        const char *field = (const char *)typed + row->offset;
+        const int is_typed =
+            row->type == VSL_OPT_DOUBLE ? *(const double *)(const void *)field > 0 : *(const int *)(const void *)field;
+        vsl_option_print(want, sizeof want, typed, row);
+        vsl_option_print(have, sizeof have, has, row);
+        VSL_CHECK(!is_typed || strcmp(want, have) == 0, VSL_E_ARG,
+                  "--%s is %s, but the model %s that it starts from has %s; leave the flag out", row->flag, want,
+                  vsl_path_text(folder).text, have);
+    }
+out:
+    return st;
+}
+
+/* Network, extents and noise process of --init; size gets room for the text. */
+static VslStatus take_init(TrainArgs *a, CliModel *init, char *size, size_t room)
+{
+    VslStatus st = VSL_OK;
+    VslUnetOptions unet = {0};
+    VslDiffusionOptions process = {0};
+    int64_t n[3];
+    VSL_TRY(cli_model_read(init, a->init, NULL));
+    const char *path = init->config_path.text;
+    VSL_TRY(cli_settings_get_unet(&unet, n, &init->config, path));
+    VSL_TRY(cli_settings_get_table(&process, &init->config, vsl_diffusion_option_table, path));
+    VSL_TRY(check_typed(&a->unet, &unet, vsl_unet_option_table, a->init));
+    VSL_TRY(check_typed(&a->diffusion, &process, vsl_diffusion_option_table, a->init));
+    VSL_CHECK(
+        a->unet.multipliers[0] == 0 || memcmp(a->unet.multipliers, unet.multipliers, sizeof unet.multipliers) == 0,
+        VSL_E_ARG, "--multipliers are not those of the model %s; leave the flag out", vsl_path_text(a->init).text);
+    a->unet = unet;
+    a->diffusion = process;
+    snprintf(size, room, unet.dims == 2 ? "%lld,%lld" : "%lld,%lld,%lld", (long long)n[0], (long long)n[1],
+             (long long)n[2]);
+    VSL_CHECK(!a->size || strcmp(a->size, size) == 0, VSL_E_ARG, "--size is %s, but the model %s has %s; leave it out",
+              a->size, vsl_path_text(a->init).text, size);
+    a->size = size;
 out:
     return st;
 }
@@ -107,12 +201,20 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
     VSL_TRY(cli_settings_put(s, "data-root", a->root, NULL));
     VSL_TRY(cli_settings_put_table(s, &a->own, own_table));
     VSL_TRY(cli_settings_put_table(s, &a->train, vsl_train_option_table));
+    if (wants_masks(a)) {
+        VSL_TRY(cli_settings_put(s, "init", a->init, NULL));
+        VSL_TRY(cli_settings_put_table(s, &a->label, label_table));
+        VSL_TRY(cli_settings_put_table(s, &a->segment, vsl_segment_option_table));
+    }
     VSL_TRY(cli_settings_put_unet(s, &a->unet, data->n));
     VSL_TRY(cli_settings_put_table(s, vsl_diffusion_options(process), vsl_diffusion_option_table));
     VSL_TRY(cli_settings_put(s, "seed", seed, NULL));
     VSL_TRY(cli_settings_put(s, "threads", threads, NULL));
     VSL_TRY(cli_settings_put(s, "device", cli->device ? cli->device : "auto", NULL));
     VSL_TRY(cli_settings_put(s, "model-task", task->name, NULL));
+    if (wants_masks(a)) {
+        VSL_TRY(cli_segment_settings_put(s, (const char *const *)data->mask_name, data->masks));
+    }
     VSL_TRY(cli_settings_put(s, "model-data-sha256", about->sha256, "of names, subjects, parts and contents"));
     if (group) {
         snprintf(ranks, sizeof ranks, "%d", nn_group_size(group));
@@ -123,62 +225,133 @@ out:
     return st;
 }
 
+typedef struct Tasks { /* setups live as long as the task */
+    VslPretextSetup pretext;
+    VslSegmentSetup segment;
+    VslTask task;
+} Tasks;
+
+static void make_task(Tasks *t, const TrainArgs *a, const VslDiffusion *process, int structures)
+{
+    if (wants_masks(a)) {
+        t->segment = (VslSegmentSetup){(VslSegmentKind)(a->own.task - TASK_SEGMENT + VSL_SEGMENT_FINE_TUNE), &a->unet,
+                                       process, &a->segment, structures};
+        t->task = vsl_segment_task(&t->segment);
+    } else {
+        t->pretext = (VslPretextSetup){(VslPretextKind)a->own.task, &a->unet, process};
+        t->task = vsl_pretext_task(&t->pretext);
+    }
+}
+
+static VslStatus set_rates(VslTrainer *t, void *user)
+{
+    const Tasks *tasks = user;
+    vsl_segment_rates(vsl_trainer_params(t), &tasks->segment);
+    return VSL_OK;
+}
+
+typedef struct Parts { /* of the data */
+    VslSubset train, labelled, validation;
+    VslAugmentedSource *source;
+} Parts;
+
+static void parts_free(Parts *p)
+{
+    vsl_augmented_source_free(&p->source);
+    vsl_subset_free(&p->train);
+    vsl_subset_free(&p->labelled);
+    vsl_subset_free(&p->validation);
+}
+
+static VslStatus make_parts(Parts *p, const Cli *cli, const TrainArgs *a, const VslDataset *data)
+{
+    VslStatus st = VSL_OK;
+    VslSubset labelled = {0};
+    const VslAugment change = vsl_augment_preset((VslAugmentStrength)a->own.augment);
+    VSL_TRY(vsl_subset_of(&p->train, data, VSL_SPLIT_TRAIN, 0));
+    VSL_TRY(vsl_subset_of(&p->validation, data, VSL_SPLIT_VALIDATION, wants_masks(a)));
+    if (wants_masks(a)) {
+        VSL_TRY(vsl_subset_of(&labelled, data, VSL_SPLIT_TRAIN, 1));
+        VSL_CHECK(labelled.count > 0, VSL_E_ARG, "%s: no image to learn from has masks", vsl_path_text(a->data).text);
+        VSL_TRY(vsl_subset_draw(&p->labelled, data, &labelled, a->label.labels ? a->label.labels : labelled.count,
+                                (uint64_t)a->label.seed));
+    }
+    VSL_CHECK(p->train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
+              vsl_path_text(a->data).text, (long long)p->validation.count);
+    VSL_TRY(vsl_augmented_source_new(
+        &p->source, data, wants_masks(a) && a->own.task != TASK_JOINT ? &p->labelled : &p->train,
+        a->own.task == TASK_JOINT ? &p->labelled : NULL, a->train.batch, &change, cli->seed));
+out:
+    vsl_subset_free(&labelled);
+    return st;
+}
+
+static void say_counts(const Cli *cli, const TrainArgs *a, const VslDataset *data, const Parts *p)
+{
+    char third[32] = "";
+    if (data->n[2] > 1) {
+        snprintf(third, sizeof third, "x%lld", (long long)data->n[2]);
+    }
+    const int64_t count = wants_masks(a) && a->own.task != TASK_JOINT ? p->labelled.count : p->train.count;
+    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)count,
+             (long long)data->n[0], (long long)data->n[1], third, (long long)p->validation.count);
+}
+
 static VslStatus run(Cli *cli, void *user)
 {
     VslStatus st = VSL_OK;
     TrainArgs *a = user;
     VslDataset data = {0};
     CliDataAbout about = {0};
-    VslSubset train = {0}, validation = {0};
-    VslAugmentedSource *augmented = NULL;
+    CliModel init = {0};
+    Parts parts = {0};
+    Tasks tasks = {0};
     VslDiffusion *process = NULL;
     NnRuntime *rt = NULL;
     NnGroup *group = NULL;
-    char third[32] = "";
     CliSettings settings = {0};
     CliTrainJob job = {0};
+    char size[64];
 
     VSL_TRY(resolve(a));
+    if (a->init) {
+        VSL_TRY(take_init(a, &init, size, sizeof size));
+    }
     const CliDataHow how = {.data = a->data,
                             .root = a->root,
                             .size = a->size,
+                            .with_masks = wants_masks(a),
                             .parts = ",train,validation,",
                             .validation = a->own.validation};
     VSL_TRY(cli_data_read(cli, &data, &about, &how));
-    VSL_TRY(vsl_subset_of(&train, &data, VSL_SPLIT_TRAIN, 0));
-    VSL_TRY(vsl_subset_of(&validation, &data, VSL_SPLIT_VALIDATION, 0));
-    VSL_CHECK(train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
-              vsl_path_text(a->data).text, (long long)validation.count);
+    VSL_TRY(make_parts(&parts, cli, a, &data));
     VSL_TRY(make_unet(&a->unet, &data));
     VSL_TRY(vsl_diffusion_new(&process, &a->diffusion));
     VSL_TRY(nn_runtime_open(&rt, cli->device ? cli->device : "auto", a->own.precision == 2 ? NN_BF16 : NN_FLOAT32,
                             cli->threads));
     VSL_TRY(cli_train_group(cli, &group, rt, a->meet));
-    if (data.n[2] > 1) {
-        snprintf(third, sizeof third, "x%lld", (long long)data.n[2]);
-    }
-    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)train.count,
-             (long long)data.n[0], (long long)data.n[1], third, (long long)validation.count);
-    const VslPretextSetup pretext = {(VslPretextKind)a->own.objective, &a->unet, process};
-    const VslTask task = vsl_pretext_task(&pretext);
-    const VslAugment change = vsl_augment_preset((VslAugmentStrength)a->own.augment);
-    VSL_TRY(vsl_augmented_source_new(&augmented, &data, &train, NULL, a->train.batch, &change, cli->seed));
-    const VslSource source = vsl_augmented_source(augmented);
-    VslSubsetSource plain = {.data = &data, .subset = &validation, .is_ordered = 1};
+    say_counts(cli, a, &data, &parts);
+    make_task(&tasks, a, process, data.masks);
+    const VslSource source = vsl_augmented_source(parts.source);
+    VslSubsetSource plain = {.data = &data, .subset = &parts.validation, .is_ordered = 1};
     const VslSource looked_at = vsl_subset_source(&plain);
-    VSL_TRY(make_settings(&settings, cli, a, &task, process, &data, &about, group));
+    VSL_TRY(make_settings(&settings, cli, a, &tasks.task, process, &data, &about, group));
     job.folder = a->out;
     job.settings = settings.text;
     job.setup = (VslTrainSetup){.rt = rt,
-                                .task = &task,
+                                .task = &tasks.task,
                                 .source = &source,
                                 .validation = &looked_at,
-                                .validation_count = validation.count,
+                                .validation_count = parts.validation.count,
                                 .opt = &a->train,
                                 .group = group,
                                 .seed = cli->seed};
-    job.about = json_pack("{s:s,s:I,s:I}", "data_sha256", about.sha256, "training_images", (json_int_t)train.count,
-                          "validation_images", (json_int_t)validation.count);
+    job.start = a->init ? &init.weights : NULL;
+    job.prepare = wants_masks(a) ? set_rates : NULL;
+    job.user = &tasks;
+    job.about = json_pack("{s:s,s:I,s:I,s:I}", "data_sha256", about.sha256, "training_images",
+                          (json_int_t)parts.train.count, "labelled_images", (json_int_t)parts.labelled.count,
+                          "validation_images", (json_int_t)parts.validation.count);
     VSL_TRY(cli_train(cli, NULL, &job));
     if (!cli->wants_json && cli->result) { /* the first rank's */
         const json_t *m = cli->result;
@@ -192,12 +365,11 @@ static VslStatus run(Cli *cli, void *user)
 out:
     json_decref(job.about);
     cli_settings_free(&settings);
-    vsl_augmented_source_free(&augmented);
+    parts_free(&parts);
     vsl_diffusion_free(&process);
     nn_group_close(&group);
     nn_runtime_close(&rt);
-    vsl_subset_free(&train);
-    vsl_subset_free(&validation);
+    cli_model_free(&init);
     vsl_dataset_free(&data);
     return st;
 }
@@ -207,6 +379,8 @@ const CliVerb cli_verb_diffusion_train = {
     .inputs = "",
     .flags = flags,
     .groups = {{"Run", own_table, offsetof(TrainArgs, own), NULL, NULL},
+               {"Labels", label_table, offsetof(TrainArgs, label), NULL, NULL},
+               {"Segmentation", vsl_segment_option_table, offsetof(TrainArgs, segment), NULL, NULL},
                {"Training", vsl_train_option_table, offsetof(TrainArgs, train), NULL, NULL},
                {"Network", vsl_unet_option_table, offsetof(TrainArgs, unet), NULL, NULL},
                {"Noise process", vsl_diffusion_option_table, offsetof(TrainArgs, diffusion), NULL, NULL}},

@@ -14,8 +14,16 @@
     .name = "diffusion doctor", \
     .purpose = "which LibTorch there is, and a self-test of tensors, gradients and training."
 
-#define CLI_DIFFUSION_TRAIN \
-    .name = "diffusion train", .purpose = "trains a network on images without labels; goes on after any interruption."
+#define CLI_DIFFUSION_TRAIN    \
+    .name = "diffusion train", \
+    .purpose = "trains a network on images, without labels or with masks; goes on after any interruption."
+
+#define CLI_DIFFUSION_SEGMENT                                                                                \
+    .name = "diffusion segment", .purpose = "masks of films on their own grids, with pictures and a map of " \
+                                            "uncertainty."
+
+#define CLI_DIFFUSION_EVALUATE \
+    .name = "diffusion evaluate", .purpose = "how well a segmentation model does on films whose masks are known."
 
 #define CLI_DIFFUSION_SAMPLE .name = "diffusion sample", .purpose = "new images out of a trained model."
 

@@ -318,8 +318,7 @@ out:
     return st;
 }
 
-/* The mean of a PNG's colours (its opacity aside); a NIfTI must have one channel. */
-static VslStatus to_grey(VslVolume *v, int is_png, const char *path)
+VslStatus cli_to_grey(VslVolume *v, int is_png, const char *path)
 {
     VslStatus st = VSL_OK;
     VSL_CHECK(v->channels == 1 || is_png, VSL_E_ARG, "%s: has %d volumes, expected one", vsl_path_text(path).text,
@@ -364,7 +363,7 @@ static VslStatus read_masks(VslVolume *out, const Files *f, File *file, const Vs
         VSL_TRY(check_digest(digests + VSL_SHA256_HEX - 1, path.text, cell(f, file->mask[m], "sha256")));
         VSL_TRY(vsl_sha256_text(file->digest, digests, strlen(digests)));
         VSL_TRY(vsl_image_read(&one, NULL, path.text));
-        VSL_TRY(to_grey(&one, vsl_path_has_suffix(name, ".png"), path.text));
+        VSL_TRY(cli_to_grey(&one, vsl_path_has_suffix(name, ".png"), path.text));
         VSL_TRY(vsl_grid_check_same(&one.grid, path.text, grid, file->name));
         memcpy(all.data + m * voxels, one.data, (size_t)voxels * sizeof *all.data);
     }
@@ -386,7 +385,7 @@ static VslStatus read_item(VslDataset *d, const Files *f, int64_t i)
     VSL_TRY(cli_path_join(&path, f->root.text, file->name));
     VSL_TRY(check_digest(file->digest, path.text, file->sha256));
     VSL_TRY(vsl_image_read(&image, NULL, path.text));
-    VSL_TRY(to_grey(&image, vsl_path_has_suffix(file->name, ".png"), path.text));
+    VSL_TRY(cli_to_grey(&image, vsl_path_has_suffix(file->name, ".png"), path.text));
     for (int64_t k = 0; file->is_inverted && k < vsl_grid_voxels(&image.grid); k++) {
         image.data[k] = -image.data[k];
     }

@@ -31,6 +31,8 @@ typedef struct CliDataAbout {
 
 /** @return VSL_E_IO, VSL_E_FORMAT, VSL_E_ARG (naming the file), VSL_E_NOMEM, VSL_E_CANCELLED. */
 VSL_MUST_USE VslStatus cli_data_read(Cli *cli, VslDataset *out, CliDataAbout *about, const CliDataHow *how);
+/** Colours of a PNG become their mean (its opacity aside); a NIfTI must have one channel. @return VSL_E_ARG. */
+VSL_MUST_USE VslStatus cli_to_grey(VslVolume *v, int is_png, const char *path);
 /** The extents that `text` asks for, for images whose first is flat or not. */
 VSL_MUST_USE VslStatus cli_parse_size(int64_t n[3], const char *text, int is_flat);
 

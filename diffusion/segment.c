@@ -15,7 +15,7 @@ enum { STACK_TIMES = sizeof stack_times / sizeof *stack_times };
 
 const VslOption vsl_segment_option_table[] = {
     {"time", VSL_OPT_DOUBLE, AT(time), 50, 0, 1000, "", "noise level that the clean picture is shown at", NULL},
-    {"head-rate", VSL_OPT_DOUBLE, AT(head_rate), 10, 0.01, 1000, "",
+    {"head-rate", VSL_OPT_DOUBLE, AT(head_rate), 3, 0.01, 1000, "",
      "learning rate of the new head, in those of the rest", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL}};
 

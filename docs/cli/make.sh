@@ -3,7 +3,8 @@
 set -eu
 vesal=$1
 folder=$(dirname "$0")
-for verb in info convert register apply jacobian evaluate phantom "data verify" doctor "diffusion doctor" "diffusion train" "diffusion sample"; do
+for verb in info convert register apply jacobian evaluate phantom "data verify" doctor "diffusion doctor" \
+    "diffusion train" "diffusion sample" "diffusion segment" "diffusion evaluate"; do
     # shellcheck disable=SC2086 # two words
     page=$("$vesal" --reference $verb)
     printf '%s\n' "$page" >"$folder/$(echo "$verb" | tr ' ' '-').md"

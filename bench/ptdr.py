@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+"""Segmentation from few labels: the same network from scratch, from diffusion pre-training (PTDR) and from its rivals.
+
+Every number comes out of the `vesal` command. One finished run is one line of a ledger (TSV): a stopped bench goes on
+where it was, and `--only-report` writes docs/ptdr-results.md and docs/images/ptdr.svg from what is there.
+
+    ./run bench ptdr --data-root FOLDER [--methods scratch,ptdr] [--budgets 1,2,5] [--subsets 3] [--seeds 1] [--jobs 2]
+"""
+import argparse
+import concurrent.futures
+import csv
+import json
+import math
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+NETWORK = ["--network-width", "16", "--multipliers", "1,2,2,4", "--network-blocks", "1", "--attention-levels", "-1"]
+PRETRAIN = ["--batch", "16", "--lr", "1e-3", "--save-every", "250", "--seed", "1"]
+# method: (task of the pre-training and its flags, or None; task of the training with labels and its flags)
+METHODS = {
+    "scratch": (None, ["--task", "segment"]),
+    "ptdr": (["--task", "denoise"], ["--task", "segment"]),
+    "ptdr-edm": (["--task", "denoise", "--process", "edm"], ["--task", "segment", "--time", "0.2"]),
+    "dae": (["--task", "dae"], ["--task", "segment"]),
+    "mae": (["--task", "mae"], ["--task", "segment"]),
+    "stack": (["--task", "denoise"], ["--task", "stack"]),
+    "joint": (None, ["--task", "joint"]),
+}
+WORDS = {
+    "scratch": "from scratch",
+    "ptdr": "PTDR",
+    "ptdr-edm": "PTDR, EDM noise",
+    "dae": "denoising auto-encoder",
+    "mae": "masked auto-encoder",
+    "stack": "feature stacking, frozen",
+    "joint": "joint, two heads",
+}
+COLUMNS = ["method", "labels", "subset", "seed", "pretrain_steps", "steps", "time", "dice", "iou", "hausdorff95_px",
+           "surface_mean_px", "hausdorff95_mm", "surface_mean_mm", "calibration_error", "structures", "films", "seconds"]
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--vesal", default=str(HERE / "build/release/cli/vesal"))
+    p.add_argument("--data", default=str(HERE / "data-manifests/chest-radiographs.tsv"))
+    p.add_argument("--data-root", help="folder that the manifest's paths start from")
+    p.add_argument("--out", default=str(HERE / "build/bench/ptdr"), help="models and ledger")
+    p.add_argument("--methods", default="scratch,ptdr")
+    p.add_argument("--budgets", default="1,2,5,10,25,50", help="labelled films; 0 = all")
+    p.add_argument("--subsets", type=int, default=3)
+    p.add_argument("--first-subset", type=int, default=0)
+    p.add_argument("--seeds", type=int, default=1)
+    p.add_argument("--pretrain-steps", type=int, default=1000)
+    p.add_argument("--steps", type=int, default=250, help="of the training with labels, 8 films each")
+    p.add_argument("--time", help="noise level of the training with labels")
+    p.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each")
+    p.add_argument("--only-report", action="store_true")
+    return p.parse_args()
+
+
+def ledger_path(a):
+    return pathlib.Path(a.out) / "ledger.tsv"
+
+
+def read_ledger(a):
+    if not ledger_path(a).exists():
+        return []
+    with open(ledger_path(a), newline="") as f:
+        return list(csv.DictReader(f, delimiter="\t"))
+
+
+def key(row):
+    return tuple(str(row[c]) for c in ("method", "labels", "subset", "seed", "pretrain_steps", "steps", "time"))
+
+
+def vesal(a, *words):
+    """One run of the command; what it says on stderr is shown when it fails."""
+    done = subprocess.run([a.vesal, *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"vesal {' '.join(words)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def data_flags(a):
+    return ["--data", a.data] + (["--data-root", a.data_root] if a.data_root else [])
+
+
+def pretrained(a, flags, threads):
+    """The folder of the pre-trained network, made when it is not there."""
+    name = "-".join(w.strip("-") for w in flags) + f"-{a.pretrain_steps}"
+    folder = pathlib.Path(a.out) / "pretrained" / name
+    if not (folder / "weights.h5").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        vesal(a, "diffusion", "train", *data_flags(a), *NETWORK, *PRETRAIN, *flags, "--steps", str(a.pretrain_steps),
+              "--threads", str(threads), "--out", str(folder))
+    return str(folder)
+
+
+def run_one(a, job):
+    method, labels, subset, seed = job["method"], job["labels"], job["subset"], job["seed"]
+    before, flags = METHODS[method]
+    folder = pathlib.Path(a.out) / "runs" / "-".join(key(job))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    start = ["--init", pretrained(a, before, a.jobs)] if before else NETWORK
+    steps = a.pretrain_steps if method == "joint" else a.steps
+    began = time.time()
+    vesal(a, "diffusion", "train", *data_flags(a), *start, *flags, *(["--time", a.time] if a.time else []),
+          "--labels", str(labels), "--labels-seed", str(subset), "--seed", str(seed), "--steps", str(steps),
+          "--save-every", "1000000", "--threads", "1", "--out", str(folder))
+    text = vesal(a, "diffusion", "evaluate", "--model", str(folder), *data_flags(a), "--threads", "1", "--json",
+                 "--out", str(folder / "films.tsv"), "--overwrite")
+    result = json.loads(text)
+    result = result.get("result", result)
+    mean = result["mean"]
+    row = dict(job, films=mean["films"], seconds=round(time.time() - began))
+    for c in COLUMNS:
+        if c in mean and c != "films":
+            row[c] = mean[c]
+    row["structures"] = ",".join(f"{s['structure']}={s['dice']:.4f}" for s in result["structures"])
+    return row
+
+
+def run_all(a):
+    done = {key(r) for r in read_ledger(a)}
+    jobs = []
+    for labels in map(int, a.budgets.split(",")):
+        for subset in range(a.first_subset, a.first_subset + a.subsets):
+            for seed in range(a.seeds):
+                for method in a.methods.split(","):
+                    job = {"method": method, "labels": labels, "subset": subset, "seed": seed, "steps": a.steps,
+                           "pretrain_steps": a.pretrain_steps if method != "scratch" else 0, "time": a.time or "default"}
+                    if key(job) not in done:
+                        jobs.append(job)
+    for method in a.methods.split(","):  # before the runs, so that two of them do not both begin with it
+        if METHODS[method][0]:
+            pretrained(a, METHODS[method][0], a.jobs)
+    ledger_path(a).parent.mkdir(parents=True, exist_ok=True)
+    if not ledger_path(a).exists():
+        ledger_path(a).write_text("\t".join(COLUMNS) + "\n")
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for row in concurrent.futures.as_completed([pool.submit(run_one, a, j) for j in jobs]):
+            row = row.result()
+            with open(ledger_path(a), "a") as f:
+                f.write("\t".join(str(row[c]) for c in COLUMNS) + "\n")
+            print(f"{row['method']} with {row['labels']} labels, subset {row['subset']}: Dice {row['dice']:.4f}", flush=True)
+
+
+# --- report -----------------------------------------------------------------------------------------------------------
+
+
+def film_dice(a, row):
+    """Mean Dice over structures of each test film of a run."""
+    films = {}
+    with open(pathlib.Path(a.out) / "runs" / "-".join(key(row)) / "films.tsv", newline="") as f:
+        for r in csv.DictReader(f, delimiter="\t"):
+            films.setdefault(r["film"], []).append(float(r["dice"]))
+    return {f: sum(v) / len(v) for f, v in films.items()}
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def interval(draws):
+    draws = sorted(draws)
+    return draws[int(0.025 * len(draws))], draws[min(int(0.975 * len(draws)), len(draws) - 1)]
+
+
+def paired(differences, draws=4000):
+    """Mean of per-run, per-film differences, and its 95 % interval: runs are drawn, then films of each."""
+    rng = random.Random(1)
+    films = sorted(differences[0])
+    out = []
+    for _ in range(draws):
+        picked = [rng.choice(films) for _ in films]
+        runs = [rng.choice(differences) for _ in differences]
+        out.append(mean([mean([run[f] for f in picked]) for run in runs]))
+    return mean([mean(list(d.values())) for d in differences]), *interval(out)
+
+
+def labels_for(dice, curve):
+    """Labels at which a curve (budget -> Dice, made monotonic) reaches a Dice: linear in the logarithm of labels."""
+    points, best = [], -1
+    for n in sorted(curve):
+        best = max(best, curve[n])
+        points.append((n, best))
+    if dice <= points[0][1]:
+        return points[0][0]
+    for (n0, d0), (n1, d1) in zip(points, points[1:]):
+        if d0 < dice <= d1:
+            return math.exp(math.log(n0) + (dice - d0) / (d1 - d0) * math.log(n1 / n0))
+    return math.inf
+
+
+def efficiency(at, scratch, method, draws=4000):
+    """labels_for(method's Dice with `at` labels) / at, and its interval over subsets: both curves are drawn anew."""
+    rng = random.Random(2)
+
+    def once(pick):
+        curve = {n: mean(pick(v)) for n, v in scratch.items()}
+        return labels_for(mean(pick(method[at])), curve) / at
+
+    value = once(lambda v: v)
+    return value, *interval([once(lambda v: [rng.choice(v) for _ in v]) for _ in range(draws)])
+
+
+def by_budget(rows, method):
+    out = {}
+    for r in rows:
+        if r["method"] == method and int(r["labels"]) > 0:
+            out.setdefault(int(r["labels"]), {})[(r["subset"], r["seed"])] = r
+    return out
+
+
+def ratio_text(v):
+    return "more than measured" if math.isinf(v) else f"{v:.1f}"
+
+
+def table(a, rows):
+    methods = [m for m in METHODS if any(r["method"] == m for r in rows)]
+    budgets = sorted({int(r["labels"]) for r in rows if int(r["labels"]) > 0})
+    lines = ["| labels | " + " | ".join(WORDS[m] for m in methods) + " |",
+             "| --- |" + " --- |" * len(methods)]
+    for n in budgets:
+        cells = []
+        for m in methods:
+            got = [float(r["dice"]) for r in by_budget(rows, m).get(n, {}).values()]
+            cells.append(f"{mean(got):.4f} ({len(got)})" if got else "")
+        lines.append(f"| {n} | " + " | ".join(cells) + " |")
+    everything = {m: [float(r["dice"]) for r in rows if r["method"] == m and int(r["labels"]) == 0] for m in methods}
+    if any(everything.values()):
+        lines.append("| all 146 | " + " | ".join(f"{mean(v):.4f} ({len(v)})" if v else "" for v in everything.values()) + " |")
+    return lines
+
+
+def differences(a, rows):
+    lines = ["| labels | method | runs | difference to scratch, Dice points | 95 % interval |", "| --- | --- | --- | --- | --- |"]
+    scratch = by_budget(rows, "scratch")
+    for m in METHODS:
+        for n, runs in sorted(by_budget(rows, m).items()):
+            both = sorted(k for k in runs if k in scratch.get(n, {}))
+            if m == "scratch" or not both:
+                continue
+            d = []
+            for k in both:
+                mine, theirs = film_dice(a, runs[k]), film_dice(a, scratch[n][k])
+                d.append({f: 100 * (mine[f] - theirs[f]) for f in mine})
+            value, low, high = paired(d)
+            lines.append(f"| {n} | {WORDS[m]} | {len(both)} | {value:+.2f} | {low:+.2f} to {high:+.2f} |")
+    return lines
+
+
+def efficiencies(rows):
+    scratch = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, "scratch").items()}
+    lines = ["| method | at | labels that scratch needs, over it | 95 % interval |", "| --- | --- | --- | --- |"]
+    for m in METHODS:
+        mine = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, m).items()}
+        for at in (1, 5, 10):
+            if m != "scratch" and at in mine and len(scratch) > 1:
+                value, low, high = efficiency(at, scratch, mine)
+                lines.append(f"| {WORDS[m]} | {at} labels | {ratio_text(value)} | {ratio_text(low)} to {ratio_text(high)} |")
+    return lines
+
+
+def others(rows):
+    lines = ["| method | labels | Dice | IoU | HD95 px (mm) | ASD px (mm) | ECE | per structure |", "| --- |" + " --- |" * 7]
+    for m in METHODS:
+        for n, runs in sorted(by_budget(rows, m).items()):
+            r = list(runs.values())
+            number = lambda c: mean([float(x[c]) for x in r])
+            each = {}
+            for x in r:
+                for part in x["structures"].split(","):
+                    name, value = part.split("=")
+                    each.setdefault(name.replace("_", " "), []).append(float(value))
+            parts = ", ".join(f"{k} {mean(v):.3f}" for k, v in each.items())
+            lines.append(f"| {WORDS[m]} | {n} | {number('dice'):.4f} | {number('iou'):.4f} | {number('hausdorff95_px'):.2f} "
+                         f"({number('hausdorff95_mm'):.2f}) | {number('surface_mean_px'):.2f} ({number('surface_mean_mm'):.2f}) "
+                         f"| {number('calibration_error'):.4f} | {parts} |")
+    return lines
+
+
+def picture(rows, path):
+    """Dice over labels, one line a method, one dot a run."""
+    inks = ["#666666", "#d1495b", "#8f2d56", "#30638e", "#00798c", "#edae49", "#6a994e"]
+    wide, high, left, top, right, bottom = 760, 440, 70, 30, 200, 60
+    values = [float(r["dice"]) for r in rows if int(r["labels"]) > 0]
+    low, most = math.floor(20 * min(values)) / 20, math.ceil(50 * max(values)) / 50
+    budgets = sorted({int(r["labels"]) for r in rows if int(r["labels"]) > 0})
+    span = math.log(budgets[-1] / budgets[0]) or 1
+    x = lambda n: left + (wide - left - right) * math.log(n / budgets[0]) / span
+    y = lambda d: top + (high - top - bottom) * (most - d) / (most - low)
+    s = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" font-family="sans-serif" font-size="13">',
+         f'<rect width="{wide}" height="{high}" fill="white"/>']
+    for i in range(round((most - low) * 20) + 1):
+        d = low + i / 20
+        s.append(f'<line x1="{left}" x2="{wide - right}" y1="{y(d):.1f}" y2="{y(d):.1f}" stroke="#dddddd"/>'
+                 f'<text x="{left - 8}" y="{y(d) + 4:.1f}" text-anchor="end">{d:.2f}</text>')
+    for n in budgets:
+        s.append(f'<text x="{x(n):.1f}" y="{high - bottom + 20}" text-anchor="middle">{n}</text>')
+    s.append(f'<text x="{(left + wide - right) / 2}" y="{high - 16}" text-anchor="middle">labelled films</text>'
+             f'<text transform="translate(20 {(top + high - bottom) / 2}) rotate(-90)" text-anchor="middle">mean Dice, 40 test films</text>')
+    for i, m in enumerate(METHODS):
+        curve = by_budget(rows, m)
+        if not curve:
+            continue
+        ink = inks[i % len(inks)]
+        points = [(x(n), y(mean([float(r["dice"]) for r in runs.values()]))) for n, runs in sorted(curve.items())]
+        s.append(f'<polyline fill="none" stroke="{ink}" stroke-width="2.5" points="{" ".join(f"{p:.1f},{q:.1f}" for p, q in points)}"/>')
+        for n, runs in curve.items():
+            for r in runs.values():
+                s.append(f'<circle cx="{x(n):.1f}" cy="{y(float(r["dice"])):.1f}" r="3" fill="{ink}" fill-opacity="0.55"/>')
+        line = top + 10 + 22 * i
+        s.append(f'<rect x="{wide - right + 16}" y="{line - 9}" width="18" height="4" fill="{ink}"/>'
+                 f'<text x="{wide - right + 42}" y="{line - 2}">{WORDS[m]}</text>')
+    s.append("</svg>")
+    path.write_text("\n".join(s) + "\n")
+
+
+def report(a):
+    rows = [r for r in read_ledger(a) if r["time"] == (a.time or "default") and int(r["steps"]) == a.steps]
+    if not rows:
+        sys.exit(f"{ledger_path(a)} has no runs of {a.steps} steps")
+    picture(rows, HERE / "docs/images/ptdr.svg")
+    text = ["# Few labels: what was measured", "",
+            "Made by `./run bench ptdr`; the page that explains it is [ptdr.md](ptdr.md). Mean Dice of five structures over the",
+            f"40 test films, on the films' own grid; pre-training of {max(int(r['pretrain_steps']) for r in rows)} steps of 16 films, "
+            f"training with labels of {a.steps} steps of 8. In", "brackets: how many runs (subsets of labelled films x seeds).", "",
+            "![curve](images/ptdr.svg)", "", *table(a, rows), "", "Differences of paired runs (same labelled films, same seed); the interval draws runs "
+            "and films anew:", "", *differences(a, rows), "", "Label efficiency:", "", *efficiencies(rows), "",
+            "Other numbers, means over runs:", "", *others(rows)]
+    (HERE / "docs/ptdr-results.md").write_text("\n".join(text) + "\n")
+    print("\n".join(text))
+
+
+def main():
+    a = arguments()
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if not a.only_report:
+        run_all(a)
+    report(a)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+/**
+ * A segmentation model out of its folder, ready for films of any size: what segment and evaluate share.
+ * @test cli/segment.sh
+ */
+#ifndef VSL_CLI_SEGMENT_MODEL_H
+#define VSL_CLI_SEGMENT_MODEL_H
+
+#include "cli/model.h"
+#include "diffusion/data.h"
+#include "diffusion/segment.h"
+
+enum { CLI_MOST_STRUCTURES = 64 };
+
+typedef struct CliSegmenter { /* {0} is empty; not to be moved: its parts point to each other */
+    CliModel model;
+    VslUnetOptions unet;
+    VslDiffusionOptions process;
+    VslSegmentOptions options;
+    VslSegmentSetup setup;
+    VslDiffusion *diffusion;
+    NnRuntime *rt;
+    NnParams *params;
+    VslSegmenter *network;
+    int64_t n[3]; /* of its pictures */
+    double levels[VSL_SEGMENT_TIMES];
+    int level_count;
+    char *names; /* owner of the structures' names */
+    const char *structure[CLI_MOST_STRUCTURES];
+} CliSegmenter;
+
+/** levels: "25,50,100", the noise levels to average over; NULL = half of the trained one, itself and its double.
+ * @return VSL_E_IO, VSL_E_FORMAT (no segmentation model, or a broken one), VSL_E_ARG (levels), VSL_E_DEVICE. */
+VSL_MUST_USE VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *folder, const char *levels);
+void cli_segmenter_close(CliSegmenter *m);
+
+/** The names of the structures, into a model's configuration. */
+VSL_MUST_USE VslStatus cli_segment_settings_put(CliSettings *s, const char *const *structure, int structures);
+
+/** What is predicted for one film, on its own grid. {0} is empty. */
+typedef struct CliFilm {
+    VslVolume image;       /* grey */
+    VslFit fit;            /* onto the network's grid */
+    VslVolume probability; /* one channel a structure, on the film's grid */
+    VslVolume spread;      /* likewise: sd over noise levels */
+} CliFilm;
+/** Reads a PNG or NIfTI image (colours are averaged) and predicts. inverted: bone is dark in it. */
+VSL_MUST_USE VslStatus cli_film_predict(CliFilm *out, Cli *cli, const CliSegmenter *m, const char *path, int inverted);
+void cli_film_free(CliFilm *f);
+
+#endif

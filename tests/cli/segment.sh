@@ -1,0 +1,91 @@
+# Segmentation from the command line: pre-training, training with labels, masks of films of any size, scores.
+. "$2/tests/cli/lib.sh"
+films=$4
+"$films" data 12 || exit 1
+common="--data data/manifest.tsv --batch 4 --threads 1 --seed 3 --lr 5e-3"
+network="--size 16 --network tiny --network-width 8"
+
+# shellcheck disable=SC2086 # lists of flags
+exits 0 "$vesal" diffusion train $common $network --steps 30 --out pretrained
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 6 --steps 120 --out model
+check "it learnt from six" [ "$(number model/metrics.json labelled_images)" = 6 ]
+check "the network is the pre-trained one's" grep -q '^network-width: 8 ' model/config.yaml
+check "structures in their order" grep -q '^model-structures: .*disk,ellipse' model/config.yaml
+
+# Scores, on the films' own grids.
+exits 0 "$vesal" diffusion evaluate --model model --data data/manifest.tsv --threads 1 --out films.tsv --json
+cp out.txt scores.json
+check "all four test films" [ "$(number scores.json films)" = 4 ]
+check "a Dice above 0.8" awk '/"mean"/ { on = 1 } on && /"dice":/ { gsub(",", ""); exit !($2 > 0.8) }' scores.json
+check "a row a film and structure" [ "$(wc -l <films.tsv)" = 9 ]
+check "mm are 1.5 px" awk -F'\t' 'NR > 1 && $6 != "n/a" { if (($8 - 1.5 * $6) ^ 2 > 1e-8) exit 1; n++ } END { exit !n }' films.tsv
+exits 0 "$vesal" diffusion evaluate --model model --data data/manifest.tsv --threads 1
+check "a table for people" grep -q "^ellipse  *4 " out.txt
+exits 2 "$vesal" diffusion evaluate --model model --data data/manifest.tsv --split nobody
+says "has no films whose split is 'nobody'"
+
+# Masks of films that no manifest knows, of other sizes, depths and colours.
+exits 0 "$vesal" diffusion segment --model model --image data/images/film-9.png data/images/film-10.png \
+    model/loss.png --out masks --threads 1
+for film in film-9 film-10 loss; do
+    for file in mask-disk.png mask-ellipse.png overlay.png uncertainty.png segmentation.json; do
+        check "masks/${film}_$file is there" [ -s "masks/${film}_$file" ]
+    done
+done
+for i in 9 10; do
+    "$vesal" info data/images/film-$i.png >film.txt 2>&1
+    "$vesal" info masks/film-${i}_mask-disk.png >mask.txt 2>&1
+    check "film-$i: the mask has the film's extents" [ "$(grep -o '[0-9]* x [0-9]*' film.txt | head -n 1)" = \
+        "$(grep -o '[0-9]* x [0-9]*' mask.txt | head -n 1)" ]
+    exits 0 "$vesal" evaluate --labels masks/film-${i}_mask-ellipse.png --against data/masks/ellipse-$i.png --json
+    check "film-$i: the ellipse is found" compare "$(number out.txt mean_dice)" ">" 0.8
+done
+cp masks/film-9_mask-disk.png first.png
+exits 5 "$vesal" diffusion segment --model model --out masks data/images/film-9.png
+exits 0 "$vesal" diffusion segment --model model --out masks --overwrite data/images/film-9.png --threads 1
+check "the same film gives the same mask" cmp masks/film-9_mask-disk.png first.png
+exits 0 "$vesal" diffusion segment --model model --out one-level --levels 50 data/images/film-9.png
+exits 2 "$vesal" diffusion segment --model model --out none --levels 50,x data/images/film-9.png
+says "expected 1 to 9 numbers from 0 to 999"
+echo broken >broken.png
+exits 4 "$vesal" diffusion segment --model model --out partly broken.png data/images/film-9.png
+says "broken.png"
+check "the sound film is done" [ -s partly/film-9_overlay.png ]
+exits 3 "$vesal" diffusion segment --model model --out partly broken.png
+mkdir other
+cp data/images/film-9.png other
+exits 2 "$vesal" diffusion segment --model model --out twice data/images/film-9.png other/film-9.png
+says "two films are named 'film-9'"
+exits 2 "$vesal" diffusion segment --model model --out none
+says "no film is given"
+exits 3 "$vesal" diffusion segment --model pretrained --out none data/images/film-9.png
+says "is a model for 'denoise'"
+
+# The rivals, and what training with labels refuses.
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common $network --task segment --labels 2 --steps 2 --out scratch
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common --task stack --init pretrained --labels 2 --steps 2 --out stack
+exits 0 "$vesal" diffusion evaluate --model stack --data data/manifest.tsv
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common $network --task joint --labels 2 --steps 2 --out joint
+exits 0 "$vesal" diffusion evaluate --model joint --data data/manifest.tsv
+for task in dae mae; do
+    # shellcheck disable=SC2086
+    exits 0 "$vesal" diffusion train $common $network --task $task --steps 2 --out $task
+    # shellcheck disable=SC2086
+    exits 0 "$vesal" diffusion train $common --task segment --init $task --labels 2 --steps 2 --out from-$task
+done
+# shellcheck disable=SC2086
+exits 2 "$vesal" diffusion train $common --task segment --init pretrained --network-width 16 --out none
+says "--network-width is 16, but the model pretrained that it starts from has 8"
+# shellcheck disable=SC2086
+exits 2 "$vesal" diffusion train $common $network --task stack --out none
+says "needs --init"
+# shellcheck disable=SC2086
+exits 2 "$vesal" diffusion train $common $network --labels 2 --out none
+says "--labels is for --task segment"
+# shellcheck disable=SC2086
+exits 2 "$vesal" diffusion train $common $network --task segment --labels 9 --out none
+verdict
