@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "tests/diffusion/mixture.h"
 
-enum { B = 8192 };
+enum { B = 4096 };
 static const double r = 0.8;
 
 /* In the basis (a + b, a - b)/sqrt 2 the covariance is diagonal: 1 + r, 1 - r. z (B, 1, 1, 2) */
