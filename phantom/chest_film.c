@@ -35,6 +35,18 @@ static PhPoint turned(PhPoint p, const double angle[3])
     return ph_point(cy * q.x + sy * q.z, q.y, -sy * q.x + cy * q.z);
 }
 
+/* The letter of lead that says which side is the patient's left, upright on the film. */
+static void marker(PhScene *scene, const PhPointSource *s, PhDraw *d)
+{
+    const double u = ph_uniform(d, 0.9, 0.94), v = ph_uniform(d, 0.05, 0.12), height = 11 / ph_norm(s->down);
+    const PhPoint foot = ph_plus(ph_plus(s->corner, u, s->right), v, s->down);
+    const PhPoint at = ph_plus(foot, 0.003, ph_plus(s->focus, -1, foot)); /* a few mm before the film */
+    const PhKnot letter[] = {
+        {ph_plus(at, -height, s->down), 0.9}, {at, 0.9}, {ph_plus(at, 0.55 * height, s->right), 0.9}};
+    ph_scene_body(scene, PH_HEAVY_METAL, PH_INTO_ALL, 0);
+    ph_scene_tube(scene, letter, 3, 0, ph_point(0, 0, 1), 1);
+}
+
 VslStatus ph_chest_film(PhChestFilm *film, const VslRadiographOptions *opt, int subject, int visit)
 {
     PhDraw who = {opt->seed, ph_radiograph_stream(1, subject, 0, "person"), 0};
@@ -75,6 +87,9 @@ VslStatus ph_chest_film(PhChestFilm *film, const VslRadiographOptions *opt, int 
     s->right = turned(ph_point(-side, 0, 0), angle);
     s->down = turned(ph_point(0, 0, -side), angle);
     s->far = 2 * front + 60;
+    if (ph_chance(&place, 0.7)) {
+        marker(&film->scene, s, &place);
+    }
     film->camera = (PhCamera){chest_ray, s, side, side, 0, PH_LUNG_TISSUE};
     return film->scene.status;
 }
@@ -159,7 +174,7 @@ VslStatus ph_chest_make(VslRadiograph *out, const VslRadiographOptions *opt, int
                     .detail_mm = ph_about(&how, 9, 2),
                     .gamma = ph_about(&how, 1.25, 0.16),
                     .detail = fmax(ph_about(&how, 0.7, 0.4), 0),
-                    .middle_grey = ph_about(&how, 0.56, 0.05),
+                    .middle_grey = ph_about(&how, 0.60, 0.06),
                     .heel_percent = ph_about(&how, 0, 6),
                     .grain = {&fine, &coarse},
                     .grain_sd = {0.02, 0.04},

@@ -58,12 +58,12 @@ void ph_thorax_person(PhThorax *t, double age_years, int is_male, double breath,
 static void trunk(PhScene *s, const PhThorax *t, double shrink)
 {
     const double wall = t->muscle_mm + t->fat_mm - shrink, k = t->size;
-    const double arm = 40 * k + 0.6 * t->fat_mm + 0.4 * t->muscle_mm - shrink;
+    const double arm = 44 * k + 0.6 * t->fat_mm + 0.4 * t->muscle_mm - shrink;
     ph_scene_add(
         s, ph_barrel(P(0, -4, t->base_z - 60), P(t->wide + 6 + wall, t->deep + 8 + wall, t->tall + 95 + wall), NULL));
     for (int side = -1; side <= 1; side += 2) {
         ph_scene_add(s, ph_hull(P(side * 40 * k, -22, 112 * k), 40 * k - shrink, P(side * 165 * k, -12, 92 * k),
-                                arm + 2, P(0, 1, 0), 1.1));
+                                arm + 2, P(0, 1, 0), 1.5));
         ph_scene_add(
             s, ph_hull(P(side * 172 * k, -12, 90 * k), arm, P(side * 232 * k, 0, -120 * k), arm - 6, P(0, 1, 0), 1));
         /* the fold before the armpit */

@@ -17,7 +17,7 @@ static void spine(PhScene *s, const PhThorax *t, PhDraw *d)
     const double k = t->size, bend = ph_about(d, 0, 3.5);
     enum { FIRST = -3, LAST = 14 };
     for (int pass = 0; pass < 2; pass++) { /* shells, then marrow */
-        const double in = pass ? 0.7 : 0;
+        const double in = pass ? 0.5 : 0;
         ph_scene_body(s, pass ? PH_SPONGY : PH_CORTICAL, pass ? PH_INTO(PH_CORTICAL) : PH_INTO_ALL, 0);
         for (int v = FIRST; v <= LAST; v++) {
             const double z = vertebra_z(t, v), half = 0.40 * (vertebra_z(t, v) - vertebra_z(t, v + 1));
