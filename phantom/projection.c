@@ -10,8 +10,10 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-enum { FINE_RAYS = 256 }; /* rays along a side that a small picture gets at least, while MOST_PER_SIDE allows */
-enum { MOST_PER_SIDE = 2, TILE = 4, WIDE = 8 };
+enum { FINE = 256 }; /* pixels along the longer side, below which a pixel is the mean of more than one ray */
+enum { MOST_RAYS = 3, TILE = 4, WIDE = 8 };
+/* Where a pixel's rays meet it: no two in one row or column of thirds. The last one is the centre's, for the masks. */
+static const double meet[MOST_RAYS][2] = {{1.0 / 6, 5.0 / 6}, {5.0 / 6, 1.0 / 6}, {0.5, 0.5}};
 
 /* cm^2 / g at 40, 50, 60 and 80 keV, and g / cm^3. Lung is soft tissue thinned; enamel and dentin are 96 and 70 % of
  * hydroxyapatite, the rest water. Heavy metal stands for what lets nothing through. */
@@ -58,9 +60,9 @@ typedef struct Work {
     const PhScene *scene;
     const PhCamera *camera;
     const PhBeam *beam;
-    int *lists; /* per worker: the solids of a wide tile, and of one within it */
-    int per_side, block;
-    int64_t across; /* wide tiles along a row */
+    int *lists;      /* per worker: the solids of a wide tile, and of one within it */
+    int rays, block; /* of a pixel; pixels along a tile */
+    int64_t across;  /* wide tiles along a row */
 } Work;
 
 static PhRay ray_at(const Work *w, double column, double row, double *from, double *to)
@@ -72,11 +74,10 @@ static void pixel(const Work *w, const int *list, int count, int64_t i, int64_t 
 {
     const PhProjection *p = w->out;
     const int64_t at = j * p->n[0] + i;
-    const int s = w->per_side;
     double clear[PH_ENERGIES] = {0}, ghost[PH_ENERGIES] = {0}, grain = 0, from, to;
     PhPath path;
-    for (int k = 0; k < s * s; k++) {
-        const PhRay r = ray_at(w, (double)i + (0.5 + k % s) / s, (double)j + (0.5 + k / s) / s, &from, &to);
+    for (int k = MOST_RAYS - w->rays; k < MOST_RAYS; k++) {
+        const PhRay r = ray_at(w, (double)i + meet[k][0], (double)j + meet[k][1], &from, &to);
         ph_scene_cast(w->scene, list, count, &r, from, to, &path);
         for (int e = 0; e < PH_ENERGIES; e++) {
             double layer = 0, rest = 0;
@@ -90,16 +91,12 @@ static void pixel(const Work *w, const int *list, int count, int64_t i, int64_t 
         grain += path.layer[w->camera->grained];
     }
     for (int e = 0; e < PH_ENERGIES; e++) {
-        p->clear[e][at] = (float)(clear[e] / (s * s));
+        p->clear[e][at] = (float)(clear[e] / w->rays);
         if (p->ghost[e]) {
-            p->ghost[e][at] = (float)(ghost[e] / (s * s));
+            p->ghost[e][at] = (float)(ghost[e] / w->rays);
         }
     }
-    p->grain_mm[at] = (float)(grain / (s * s));
-    if (s > 1) { /* a single ray is the centre's already */
-        const PhRay r = ray_at(w, (double)i + 0.5, (double)j + 0.5, &from, &to);
-        ph_scene_cast(w->scene, list, count, &r, from, to, &path);
-    }
+    p->grain_mm[at] = (float)(grain / w->rays);
     uint32_t seen = 0;
     for (int o = 0; o < PH_MAX_ORGANS; o++) {
         seen |= (uint32_t)(path.seen[o] > 0) << o;
@@ -182,12 +179,10 @@ VslStatus ph_project(PhProjection *out, const PhScene *scene, const PhCamera *ca
     PhProjection p = {.n = {n[0], n[1]},
                       .grained = camera->grained,
                       .pixel_mm = {camera->width_mm / (double)n[0], camera->height_mm / (double)n[1]}};
-    Work w = {.out = &p, .scene = scene, .camera = camera, .beam = beam, .per_side = 1};
+    Work w = {.out = &p, .scene = scene, .camera = camera, .beam = beam};
     VSL_TRY(st);
-    while (w.per_side < MOST_PER_SIDE && longest * w.per_side < FINE_RAYS) {
-        w.per_side++;
-    }
-    w.block = TILE / w.per_side > 1 ? TILE / w.per_side : 1;
+    w.rays = longest < FINE ? MOST_RAYS : 1;
+    w.block = w.rays > 1 ? TILE / 2 : TILE;
     const int64_t wide = (int64_t)w.block * WIDE;
     w.across = (n[0] + wide - 1) / wide;
     for (int e = 0; e < PH_ENERGIES; e++) {
