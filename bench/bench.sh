@@ -1,10 +1,14 @@
 #!/bin/sh
-# Called by ./run bench [pairs|large|heads|kernels|all|report] [options of compare.py].
+# Called by ./run bench [pairs|large|heads|kernels|all|report] [options of compare.py], or
+# ./run bench ptdr chest|simulator [options of ptdr.py].
 set -eu
 cd "$(dirname "$0")/.."
 part=${1:-all}
 [ $# = 0 ] || shift
 
+if [ "$part" = ptdr ]; then
+    exec python3 bench/ptdr.py "$@"
+fi
 if [ "$part" = kernels ] || [ "$part" = all ]; then
     mkdir -p build/bench
     build/release/bench/bench_kernels --threads 2 --out build/bench/kernels.tsv

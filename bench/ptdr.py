@@ -2,9 +2,10 @@
 """Segmentation from few labels: the same network from scratch, from diffusion pre-training (PTDR) and from its rivals.
 
 Every number comes out of the `vesal` command. One finished run is one line of a ledger (TSV): a stopped bench goes on
-where it was, and `--only-report` writes docs/ptdr-results.md and docs/images/ptdr.svg from what is there.
+where it was, and `--only-report` writes docs/ptdr-PART.md and docs/images/ptdr-PART.svg from what is there.
 
-    ./run bench ptdr --data-root FOLDER [--methods scratch,ptdr] [--budgets 1,2,5] [--subsets 3] [--seeds 1] [--jobs 2]
+    ./run bench ptdr chest --data-root FOLDER [--methods scratch,ptdr] [--budgets 1,2,5] [--subsets 3] [--jobs 2]
+    ./run bench ptdr simulator
 """
 import argparse
 import concurrent.futures
@@ -19,7 +20,18 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-NETWORK = ["--network-width", "16", "--multipliers", "1,2,2,4", "--network-blocks", "1", "--attention-levels", "-1"]
+PARTS = {
+    "chest": {
+        "title": "real chest films",
+        "network": ["--network-width", "16", "--multipliers", "1,2,2,4", "--network-blocks", "1", "--attention-levels", "-1"],
+    },
+    "simulator": {
+        "title": "simulated chest films",
+        "network": ["--size", "32", "--network-width", "16", "--multipliers", "1,2,4", "--network-blocks", "1",
+                    "--attention-levels", "-1"],
+        "films": ["--modality", "radiograph", "--subjects", "600", "--size", "64,64", "--seed", "1"],
+    },
+}
 PRETRAIN = ["--batch", "16", "--lr", "1e-3", "--save-every", "250", "--seed", "1"]
 # method: (task of the pre-training and its flags, or None; task of the training with labels and its flags)
 METHODS = {
@@ -46,21 +58,28 @@ COLUMNS = ["method", "labels", "subset", "seed", "pretrain_steps", "steps", "tim
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("part", choices=PARTS)
     p.add_argument("--vesal", default=str(HERE / "build/release/cli/vesal"))
-    p.add_argument("--data", default=str(HERE / "data-manifests/chest-radiographs.tsv"))
+    p.add_argument("--data", help="another manifest than the part's own")
     p.add_argument("--data-root", help="folder that the manifest's paths start from")
-    p.add_argument("--out", default=str(HERE / "build/bench/ptdr"), help="models and ledger")
+    p.add_argument("--out", help="models and ledger (default: build/bench/ptdr-PART)")
     p.add_argument("--methods", default="scratch,ptdr")
     p.add_argument("--budgets", default="1,2,5,10,25,50", help="labelled films; 0 = all")
-    p.add_argument("--subsets", type=int, default=3)
+    p.add_argument("--subsets", type=int, default=5)
     p.add_argument("--first-subset", type=int, default=0)
     p.add_argument("--seeds", type=int, default=1)
-    p.add_argument("--pretrain-steps", type=int, default=1000)
-    p.add_argument("--steps", type=int, default=250, help="of the training with labels, 8 films each")
+    p.add_argument("--pretrain-steps", type=int, default=2500)
+    p.add_argument("--steps", type=int, default=300, help="of the training with labels, 8 films each")
     p.add_argument("--time", help="noise level of the training with labels")
-    p.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each")
+    p.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     p.add_argument("--only-report", action="store_true")
-    return p.parse_args()
+    a = p.parse_args()
+    a.out = a.out or str(HERE / f"build/bench/ptdr-{a.part}")
+    a.network = PARTS[a.part]["network"]
+    if not a.data:
+        a.data = str(pathlib.Path(a.out) / "films/manifest.tsv" if a.part == "simulator" else
+                     HERE / "data-manifests/chest-radiographs.tsv")
+    return a
 
 
 def ledger_path(a):
@@ -96,7 +115,7 @@ def pretrained(a, flags, threads):
     folder = pathlib.Path(a.out) / "pretrained" / name
     if not (folder / "weights.h5").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        vesal(a, "diffusion", "train", *data_flags(a), *NETWORK, *PRETRAIN, *flags, "--steps", str(a.pretrain_steps),
+        vesal(a, "diffusion", "train", *data_flags(a), *a.network, *PRETRAIN, *flags, "--steps", str(a.pretrain_steps),
               "--threads", str(threads), "--out", str(folder))
     return str(folder)
 
@@ -106,7 +125,7 @@ def run_one(a, job):
     before, flags = METHODS[method]
     folder = pathlib.Path(a.out) / "runs" / "-".join(key(job))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    start = ["--init", pretrained(a, before, a.jobs)] if before else NETWORK
+    start = ["--init", pretrained(a, before, a.jobs)] if before else a.network
     steps = a.pretrain_steps if method == "joint" else a.steps
     began = time.time()
     vesal(a, "diffusion", "train", *data_flags(a), *start, *flags, *(["--time", a.time] if a.time else []),
@@ -126,6 +145,9 @@ def run_one(a, job):
 
 
 def run_all(a):
+    ledger_path(a).parent.mkdir(parents=True, exist_ok=True)
+    if "films" in PARTS[a.part] and not os.path.exists(a.data):
+        vesal(a, "phantom", *PARTS[a.part]["films"], "--out", str(pathlib.Path(a.data).parent), "--overwrite", "-q")
     done = {key(r) for r in read_ledger(a)}
     jobs = []
     for labels in map(int, a.budgets.split(",")):
@@ -139,7 +161,6 @@ def run_all(a):
     for method in a.methods.split(","):  # before the runs, so that two of them do not both begin with it
         if METHODS[method][0]:
             pretrained(a, METHODS[method][0], a.jobs)
-    ledger_path(a).parent.mkdir(parents=True, exist_ok=True)
     if not ledger_path(a).exists():
         ledger_path(a).write_text("\t".join(COLUMNS) + "\n")
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
@@ -234,7 +255,7 @@ def table(a, rows):
         lines.append(f"| {n} | " + " | ".join(cells) + " |")
     everything = {m: [float(r["dice"]) for r in rows if r["method"] == m and int(r["labels"]) == 0] for m in methods}
     if any(everything.values()):
-        lines.append("| all 146 | " + " | ".join(f"{mean(v):.4f} ({len(v)})" if v else "" for v in everything.values()) + " |")
+        lines.append("| all | " + " | ".join(f"{mean(v):.4f} ({len(v)})" if v else "" for v in everything.values()) + " |")
     return lines
 
 
@@ -272,7 +293,7 @@ def others(rows):
     for m in METHODS:
         for n, runs in sorted(by_budget(rows, m).items()):
             r = list(runs.values())
-            number = lambda c: mean([float(x[c]) for x in r])
+            number = lambda c: mean([float(x[c]) for x in r if x[c] != "None"] or [math.nan])
             each = {}
             for x in r:
                 for part in x["structures"].split(","):
@@ -304,7 +325,7 @@ def picture(rows, path):
     for n in budgets:
         s.append(f'<text x="{x(n):.1f}" y="{high - bottom + 20}" text-anchor="middle">{n}</text>')
     s.append(f'<text x="{(left + wide - right) / 2}" y="{high - 16}" text-anchor="middle">labelled films</text>'
-             f'<text transform="translate(20 {(top + high - bottom) / 2}) rotate(-90)" text-anchor="middle">mean Dice, 40 test films</text>')
+             f'<text transform="translate(20 {(top + high - bottom) / 2}) rotate(-90)" text-anchor="middle">mean Dice of the test films</text>')
     for i, m in enumerate(METHODS):
         curve = by_budget(rows, m)
         if not curve:
@@ -326,15 +347,20 @@ def report(a):
     rows = [r for r in read_ledger(a) if r["time"] == (a.time or "default") and int(r["steps"]) == a.steps]
     if not rows:
         sys.exit(f"{ledger_path(a)} has no runs of {a.steps} steps")
-    picture(rows, HERE / "docs/images/ptdr.svg")
-    text = ["# Few labels: what was measured", "",
-            "Made by `./run bench ptdr`; the page that explains it is [ptdr.md](ptdr.md). Mean Dice of five structures over the",
-            f"40 test films, on the films' own grid; pre-training of {max(int(r['pretrain_steps']) for r in rows)} steps of 16 films, "
-            f"training with labels of {a.steps} steps of 8. In", "brackets: how many runs (subsets of labelled films x seeds).", "",
-            "![curve](images/ptdr.svg)", "", *table(a, rows), "", "Differences of paired runs (same labelled films, same seed); the interval draws runs "
-            "and films anew:", "", *differences(a, rows), "", "Label efficiency:", "", *efficiencies(rows), "",
-            "Other numbers, means over runs:", "", *others(rows)]
-    (HERE / "docs/ptdr-results.md").write_text("\n".join(text) + "\n")
+    picture(rows, HERE / f"docs/images/ptdr-{a.part}.svg")
+    films = {int(r["films"]) for r in rows}
+    pretrained_steps = max(int(r["pretrain_steps"]) for r in rows)
+    text = [f"# Few labels: what was measured on {PARTS[a.part]['title']}", "",
+            f"Made by `./run bench ptdr {a.part}`; the page that explains it is [ptdr.md](ptdr.md). Mean Dice of the structures over",
+            f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 16",
+            f"films; training with labels: {a.steps} steps of 8, the same for all methods. In brackets: how many runs (subsets of",
+            "labelled films x seeds).", "",
+            f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
+            "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
+            *differences(a, rows), "",
+            "Label efficiency: the labels that training from scratch needs for the same Dice (linear in their logarithm), over the", "labels that the method had:", "",
+            *efficiencies(rows), "", "Other numbers, means over runs:", "", *others(rows)]
+    (HERE / f"docs/ptdr-{a.part}.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
 
 

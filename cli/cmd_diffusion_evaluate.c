@@ -364,7 +364,7 @@ static const CliFlag flags[] = {
     {"split", CLI_TEXT, offsetof(EvaluateArgs, split), "NAME", 0, "part to look at; when not given: test"},
     {"out", CLI_TEXT, offsetof(EvaluateArgs, out), "FILE", 0, "table with a row for each film and structure (TSV)"},
     {"levels", CLI_TEXT, offsetof(EvaluateArgs, levels), "T,T,..", 0,
-     "noise levels to average over; when not given: half of the trained one, itself and its double"},
+     "noise levels to average over; when not given: the trained one alone"},
     {NULL, 0, 0, NULL, 0, NULL},
 };
 

@@ -291,7 +291,7 @@ static const CliFlag flags[] = {
     {"image", CLI_LIST, offsetof(SegmentArgs, images), "FILE", 0, "film, PNG or NIfTI; more may follow it"},
     {"out", CLI_TEXT, offsetof(SegmentArgs, out), "DIR", 1, "folder for the results; made when it is not there"},
     {"levels", CLI_TEXT, offsetof(SegmentArgs, levels), "T,T,..", 0,
-     "noise levels to average over; when not given: half of the trained one, itself and its double"},
+     "noise levels to average over; when not given: the trained one alone"},
     {"inverted", CLI_SWITCH, offsetof(SegmentArgs, inverted), NULL, 0, "bone is dark in the films (MONOCHROME1)"},
     {NULL, 0, 0, NULL, 0, NULL},
 };
@@ -306,7 +306,8 @@ const CliVerb cli_verb_diffusion_segment = {
         "Films may have any extent, bit depth and colours; each is scaled to the network's grid, and its masks come "
         "back on its own. For a film NAME.png the folder gets NAME_mask-STRUCTURE.png (0 and 255; masks may "
         "overlap), NAME_overlay.png (contours, and where the noise levels disagree), NAME_uncertainty.png (sd of "
-        "the probability over noise levels, 255 = 0.5) and NAME_segmentation.json. Of a NIfTI film masks and "
+        "the probability over --levels, or half of the trained one, itself and its double; 255 = 0.5) and "
+        "NAME_segmentation.json. Of a NIfTI film masks and "
         "uncertainty are NIfTI with its grid. A film that cannot be read is told about and left out; the exit "
         "code is then 4.",
     .example = "vesal diffusion segment --model chest-5 --out masks film-1.png film-2.png",

@@ -58,6 +58,7 @@ static VslStatus parse_levels(CliSegmenter *m, const char *text)
     const double most = o->process == VSL_PROCESS_DDPM   ? o->train_steps - 1
                         : o->process == VSL_PROCESS_FLOW ? 1
                                                          : o->sigma_max;
+    m->is_averaged = text != NULL;
     if (!text) {
         for (int i = 0; i < 3; i++) {
             const double level = m->options.time * (i == 0 ? 0.5 : i);
@@ -168,6 +169,9 @@ VslStatus cli_film_predict(CliFilm *out, Cli *cli, const CliSegmenter *m, const 
     }
     VSL_TRY(vsl_fit_image(picture, &f.fit, &f.image, 0));
     VSL_TRY(vsl_segment_predict(probability, spread, m->rt, m->network, picture, 1, m->n, m->levels, m->level_count));
+    if (!m->is_averaged) { /* the network was trained at one level, and is a little worse at others */
+        VSL_TRY(vsl_segment_predict(probability, NULL, m->rt, m->network, picture, 1, m->n, NULL, 0));
+    }
     VSL_TRY(back(&f.probability, &f, m, probability));
     VSL_TRY(back(&f.spread, &f, m, spread));
     cli_film_free(out);

@@ -24,11 +24,13 @@ typedef struct CliSegmenter { /* {0} is empty; not to be moved: its parts point 
     int64_t n[3]; /* of its pictures */
     double levels[VSL_SEGMENT_TIMES];
     int level_count;
-    char *names; /* owner of the structures' names */
+    int is_averaged; /* 1: probabilities are of all levels, 0: of the trained one, and all tell the spread */
+    char *names;     /* owner of the structures' names */
     const char *structure[CLI_MOST_STRUCTURES];
 } CliSegmenter;
 
-/** levels: "25,50,100", the noise levels to average over; NULL = half of the trained one, itself and its double.
+/** levels: "25,50,100", the noise levels to average over; NULL = no average, and half of the trained level, itself and
+ * its double for the spread.
  * @return VSL_E_IO, VSL_E_FORMAT (no segmentation model, or a broken one), VSL_E_ARG (levels), VSL_E_DEVICE. */
 VSL_MUST_USE VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *folder, const char *levels);
 void cli_segmenter_close(CliSegmenter *m);
