@@ -169,11 +169,23 @@ int vsl_autoencoder_factor(const VslAutoencoder *a)
 
 /* --- forward ------------------------------------------------------------------------------------------------------ */
 
-static NnTensor *block(NnScope *s, const Block *b, NnTensor *x)
+/* What is made on the way is freed with the block. */
+static NnTensor *block(NnScope *outer, const Block *b, NnTensor *x)
 {
+    NnScope *s = nn_scope_child(outer);
     NnTensor *h = nn_conv(s, &b->conv1, nn_silu(s, nn_norm(s, &b->norm1, x)));
     h = nn_conv(s, &b->conv2, nn_silu(s, nn_norm(s, &b->norm2, h)));
-    return nn_add(s, h, nn_conv(s, &b->skip, x));
+    h = nn_keep(s, nn_add(s, h, nn_conv(s, &b->skip, x)));
+    nn_scope_join(&s);
+    return h;
+}
+
+static NnTensor *up_sample(NnScope *outer, const NnConv *conv_after, NnTensor *x)
+{
+    NnScope *s = nn_scope_child(outer);
+    x = nn_keep(s, nn_conv(s, conv_after, nn_upsample_nearest(s, x, 2)));
+    nn_scope_join(&s);
+    return x;
 }
 
 static NnTensor *check_image(NnScope *s, const VslAutoencoder *a, NnTensor *x)
@@ -216,7 +228,7 @@ NnTensor *vsl_autoencoder_decode(NnScope *s, const VslAutoencoder *a, NnTensor *
             h = block(s, &a->up[l].block[j], h);
         }
         if (l > 0) {
-            h = nn_conv(s, &a->up[l].sample, nn_upsample_nearest(s, h, 2));
+            h = up_sample(s, &a->up[l].sample, h);
         }
     }
     return nn_conv(s, &a->out, nn_silu(s, nn_norm(s, &a->last, h)));

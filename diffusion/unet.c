@@ -43,8 +43,7 @@ struct VslUnet {
     NnTensor *null_token;      /* (1, 1, token_width) */
     NnConv in;
     Level down[VSL_UNET_LEVELS], up[VSL_UNET_LEVELS];
-    Block middle0;
-    ResBlock middle1;
+    Block middle[2];
     NnNorm norm;
     NnConv head;
 };
@@ -228,8 +227,8 @@ static void layers_new(VslUnet *net, NnParams *p)
             skips[kept++] = c;
         }
     }
-    net->middle0 = block_new(net, p, middle, 0, c, c, o->attention_levels > 0 || o->token_width > 0);
-    net->middle1 = res_block_new(net, p, join(middle, "block.%d", 1), c, c);
+    net->middle[0] = block_new(net, p, middle, 0, c, c, o->attention_levels > 0 || o->token_width > 0);
+    net->middle[1] = block_new(net, p, middle, 1, c, c, false);
     for (int l = last; l >= 0; l--) {
         const Path at = join(top, "up.%d", l);
         for (int j = 0; j <= o->blocks; j++) {
@@ -376,11 +375,24 @@ static NnTensor *res(NnScope *s, const ResBlock *p, NnTensor *x, const Pass *pas
                             : res_block(s, p, x, pass->emb, pass->dropout_seed);
 }
 
-static NnTensor *block(NnScope *s, const Block *p, NnTensor *x, const Pass *pass)
+/* skip: what the way down kept for this block, or NULL. What is made on the way is freed with the block. */
+static NnTensor *block(NnScope *outer, const Block *p, NnTensor *x, NnTensor *skip, const Pass *pass)
 {
+    NnScope *s = nn_scope_child(outer);
+    x = skip ? nn_concat(s, 2, (NnTensor *[]){x, skip}, 1) : x;
     x = res(s, &p->res, x, pass);
     x = nn_attention(s, &p->self, x, NULL);
-    return nn_attention(s, &p->cross, x, pass->tokens);
+    x = nn_keep(s, nn_attention(s, &p->cross, x, pass->tokens));
+    nn_scope_join(&s);
+    return x;
+}
+
+static NnTensor *up_sample(NnScope *outer, const NnConv *conv_after, NnTensor *x)
+{
+    NnScope *s = nn_scope_child(outer);
+    x = nn_keep(s, nn_conv(s, conv_after, nn_upsample_nearest(s, x, 2)));
+    nn_scope_join(&s);
+    return x;
 }
 
 static NnTensor *check_input(NnScope *s, const VslUnet *net, const VslUnetInput *in)
@@ -427,7 +439,7 @@ NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, 
     skips[kept++] = h;
     for (int l = 0; l <= last; l++) {
         for (int j = 0; j < o->blocks; j++) {
-            h = block(s, &net->down[l].block[j], h, &pass);
+            h = block(s, &net->down[l].block[j], h, NULL, &pass);
             skips[kept++] = h;
         }
         if (l < last) {
@@ -435,18 +447,17 @@ NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, 
             skips[kept++] = h;
         }
     }
-    h = block(s, &net->middle0, h, &pass);
-    h = res(s, &net->middle1, h, &pass);
+    h = block(s, &net->middle[0], h, NULL, &pass);
+    h = block(s, &net->middle[1], h, NULL, &pass);
     for (int l = last; l >= 0; l--) {
         for (int j = 0; j <= o->blocks; j++) {
-            h = nn_concat(s, 2, (NnTensor *[]){h, skips[--kept]}, 1);
-            h = block(s, &net->up[l].block[j], h, &pass);
+            h = block(s, &net->up[l].block[j], h, skips[--kept], &pass);
         }
         if (taps) {
             taps[last - l] = h;
         }
         if (l > 0) {
-            h = nn_conv(s, &net->up[l].sample, nn_upsample_nearest(s, h, 2));
+            h = up_sample(s, &net->up[l].sample, h);
         }
     }
     return nn_silu(s, nn_norm(s, &net->norm, h));

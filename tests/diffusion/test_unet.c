@@ -266,29 +266,34 @@ TEST(presets_have_their_size)
     CHECK_NEAR(base, 30e6, 4e6, "about 30 million");
 }
 
-static double peak_of_a_step(int dims, int64_t batch, int64_t extent, int checkpoint)
+/* MB at most during a training step, or during a pass of inference */
+static double peak_of(NnMode mode, int dims, int64_t batch, int64_t extent, int checkpoint)
 {
     const VslUnetOptions opt = {.preset = VSL_UNET_TINY, .dims = dims, .blocks = 3, .checkpoint = checkpoint};
     Net n = open_net(opt, NN_FLOAT32);
-    NnScope *s = nn_scope_open(n.rt, NN_TRAIN);
+    NnScope *s = nn_scope_open(n.rt, mode);
     const VslUnetInput in = {.x = nn_randn(s, image(dims, batch, 1, extent), 1, 1, 0),
                              .time = nn_full(s, NN_SHAPE(batch), 5)};
-    nn_backward(s, nn_sum(s, nn_square(s, vsl_unet_forward(s, n.unet, &in)), NN_ALL));
+    NnTensor *sum = nn_sum(s, nn_square(s, vsl_unet_forward(s, n.unet, &in)), NN_ALL);
+    if (mode == NN_TRAIN) {
+        nn_backward(s, sum);
+    }
     CHECK_OK(nn_scope_close(&s));
     const double peak = (double)nn_memory(n.rt).peak_bytes;
     close_net(&n);
     return peak / 1e6;
 }
 
-TEST(checkpointing_saves_memory)
+TEST(checkpointing_and_inference_save_memory)
 {
-    const double plain = peak_of_a_step(2, 8, 64, 1), checkpointed = peak_of_a_step(2, 8, 64, 2);
-    const double solid = peak_of_a_step(3, 1, 32, 1), solid_checkpointed = peak_of_a_step(3, 1, 32, 2);
-    printf("  a training step, three blocks a level: 8 x 64x64 %.0f MB, checkpointed %.0f MB; 32x32x32 %.0f MB, "
-           "checkpointed %.0f MB\n",
-           plain, checkpointed, solid, solid_checkpointed);
-    CHECK(checkpointed < 0.5 * plain);
-    CHECK(solid_checkpointed < solid);
+    const double plain = peak_of(NN_TRAIN, 2, 8, 64, 1), checkpointed = peak_of(NN_TRAIN, 2, 8, 64, 2);
+    const double solid = peak_of(NN_TRAIN, 3, 1, 32, 1), solid_checkpointed = peak_of(NN_TRAIN, 3, 1, 32, 2);
+    const double inference = peak_of(NN_INFER, 2, 8, 64, 1), solid_inference = peak_of(NN_INFER, 3, 1, 32, 1);
+    printf("  three blocks a level, MB of a training step, checkpointed, of inference: 8 x 64x64 %.0f %.0f %.0f; "
+           "32x32x32 %.0f %.0f %.0f\n",
+           plain, checkpointed, inference, solid, solid_checkpointed, solid_inference);
+    CHECK(checkpointed < 0.5 * plain && inference < 0.3 * plain);
+    CHECK(solid_checkpointed < 0.6 * solid && solid_inference < solid_checkpointed);
 }
 
 static VslStatus forward_status(const Net *n, const char **sentence, void (*spoil)(NnScope *, VslUnetInput *))
@@ -363,7 +368,7 @@ int main(void)
     RUN(a_sample_knows_nothing_of_its_batch);
     RUN(a_second_head_takes_over_the_body_by_name);
     RUN(presets_have_their_size);
-    RUN(checkpointing_saves_memory);
+    RUN(checkpointing_and_inference_save_memory);
     RUN(what_does_not_fit_is_refused_with_a_sentence);
     return CHECK_VERDICT();
 }
