@@ -7,14 +7,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/register_pairs.h"
 #include "core/memory.h"
 #include "io/file_out.h"
 #include "io/path.h"
 
-enum { DEVICE_LANES = 4, BYTES_PER_VOXEL = 220 };
+enum {
+    DEVICE_LANES = 4,
+    /* What a lane may take: of the fixed image's voxels for a pair computed, another read and a share of those written;
+     * and for what does not grow with the image. */
+    BYTES_PER_VOXEL = 280,
+    BYTES_PER_LANE = 32 << 20
+};
 static const double TABLE_SECONDS = 5; /* pairs.tsv is not written more often than this, and at the end */
 
 typedef struct Job { /* one pair in memory */
@@ -285,15 +290,17 @@ static VslStatus write_pairs(Batch *b)
 
 /* --- the whole ---------------------------------------------------------------------------------------------------- */
 
-/* Lanes whose pairs fit together into the memory that is granted, or else half of the machine's. */
+/* Lanes whose pairs fit together into the memory of the backend: all that is granted or free, half of the machine's. */
 static int lanes_by_memory(const Batch *b, int most)
 {
-    int64_t largest = 1;
+    int64_t largest = 1, room = 0, total = 0;
     PairArgs *one = NULL;
-    const int64_t granted = vsl_memory_budget(),
-                  room = granted > 0 ? granted : (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 2;
-    if (VSL_NEW(&one, 1, "arguments of a pair") != VSL_OK) {
+    if (VSL_NEW(&one, 1, "arguments of a pair") != VSL_OK || vsl_backend_memory(&room, &total, b->cli->be) != VSL_OK) {
+        vsl_free(one);
         return 1;
+    }
+    if (vsl_backend_is_host(b->cli->be) && vsl_memory_budget() == 0) {
+        room = total / 2;
     }
     for (int64_t row = 0; row < b->pairs.table.rows; row++) {
         VslNiftiInfo info = {0};
@@ -305,7 +312,7 @@ static int lanes_by_memory(const Batch *b, int most)
         vsl_nifti_info_free(&info);
     }
     vsl_free(one);
-    const int64_t fit = room / (largest * BYTES_PER_VOXEL);
+    const int64_t fit = room / (largest * BYTES_PER_VOXEL + BYTES_PER_LANE);
     return fit < 1 ? 1 : fit < most ? (int)fit : most;
 }
 

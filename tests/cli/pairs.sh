@@ -57,6 +57,9 @@ how="--stages affine,lddmm --linear-iterations 5 --levels 1 --fine-iterations 3"
     check "and so is the report's Dice" \
         [ "$(number one/a/x_Report.json mean_after)" = "$(number alone_Report.json mean_after)" ]
 
+    exits 4 "$vesal" register --pairs images/pairs.tsv --out four $how --threads 3 --mem-mb 100
+    says "5 pairs, 2 at a time with 1 thread each" # 100 MiB hold two such pairs
+
     # what is there is not replaced, and a run goes on where it was stopped
     exits 5 "$vesal" register --pairs images/pairs.tsv --out one $how
     says "--overwrite"
