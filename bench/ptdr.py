@@ -68,7 +68,7 @@ def arguments():
     p.add_argument("--subsets", type=int, default=5)
     p.add_argument("--first-subset", type=int, default=0)
     p.add_argument("--seeds", type=int, default=1)
-    p.add_argument("--pretrain-steps", type=int, default=2500)
+    p.add_argument("--pretrain-steps", type=int, default=4000)
     p.add_argument("--steps", type=int, default=300, help="of the training with labels, 8 films each")
     p.add_argument("--time", help="noise level of the training with labels")
     p.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")

@@ -13,6 +13,9 @@ check "it learnt from six" [ "$(number model/metrics.json labelled_images)" = 6 
 check "the network is the pre-trained one's" grep -q '^network-width: 8 ' model/config.yaml
 check "structures in their order" grep -q '^model-structures: .*disk,ellipse' model/config.yaml
 
+exits 0 "$vesal" diffusion train --config model/config.yaml --out again --threads 1
+check "a model's own configuration makes it again" cmp model/weights.safetensors again/weights.safetensors
+
 # Scores, on the films' own grids.
 exits 0 "$vesal" diffusion evaluate --model model --data data/manifest.tsv --threads 1 --out films.tsv --json
 cp out.txt scores.json
@@ -61,6 +64,14 @@ exits 2 "$vesal" diffusion segment --model model --out none
 says "no film is given"
 exits 3 "$vesal" diffusion segment --model pretrained --out none data/images/film-9.png
 says "is a model for 'denoise'"
+
+cp -r model hostile
+sed -i 's|^model-structures: .*|model-structures: "disk,../../elsewhere"|' hostile/config.yaml
+exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png
+says "is no list of 1 to 64 structures"
+sed -i 's|^model-structures: .*|model-structures: disk|' hostile/config.yaml
+exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png
+says "segment.head.weight"
 
 # The rivals, and what training with labels refuses.
 # shellcheck disable=SC2086
