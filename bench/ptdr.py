@@ -64,7 +64,7 @@ def arguments():
     p.add_argument("--data-root", help="folder that the manifest's paths start from")
     p.add_argument("--out", help="models and ledger (default: build/bench/ptdr-PART)")
     p.add_argument("--methods", default="scratch,ptdr")
-    p.add_argument("--budgets", default="1,2,5,10,25,50", help="labelled films; 0 = all")
+    p.add_argument("--budgets", default="1,2,5,10,25,50,0", help="labelled films; 0 = all")
     p.add_argument("--subsets", type=int, default=5)
     p.add_argument("--first-subset", type=int, default=0)
     p.add_argument("--seeds", type=int, default=1)
@@ -156,7 +156,8 @@ def run_all(a):
                 for method in a.methods.split(","):
                     job = {"method": method, "labels": labels, "subset": subset, "seed": seed, "steps": a.steps,
                            "pretrain_steps": a.pretrain_steps if method != "scratch" else 0, "time": a.time or "default"}
-                    if key(job) not in done:
+                    is_same = labels == 0 and subset > a.first_subset  # all films are one subset
+                    if key(job) not in done and not is_same:
                         jobs.append(job)
     for method in a.methods.split(","):  # before the runs, so that two of them do not both begin with it
         if METHODS[method][0]:
