@@ -157,8 +157,9 @@ TEST(ddpm_has_its_closed_form_mean_and_variance_at_every_step)
     NnRuntime *rt = runtime(NN_FLOAT32);
     VslDiffusion *d = process((VslDiffusionOptions){.train_steps = T});
     VslLevel levels[T + 1];
-    double *z = NULL;
+    double *z = NULL, *z_before = NULL;
     CHECK_OK(VSL_NEW(&z, B * P, "samples"));
+    CHECK_OK(VSL_NEW(&z_before, B * P, "samples"));
     CHECK_OK(vsl_diffusion_levels(d, T, levels));
     for (int point = 0; point <= 1; point++) { /* 1: all data at mu, where x0^ is exact and the chain too */
         Gaussian m = {mu, point ? 0 : sd};
@@ -172,18 +173,25 @@ TEST(ddpm_has_its_closed_form_mean_and_variance_at_every_step)
             const double on_x0 = sqrt(before) * beta / (1 - abar), on_z = sqrt(alpha) * (1 - before) / (1 - abar);
             const double gain = point ? 0 : levels[i].alpha * sd * sd / (abar * sd * sd + 1 - abar);
             const double factor = on_z + on_x0 * gain;
-            mean = factor * mean + on_x0 * (mu - gain * levels[i].alpha * mu);
-            variance = factor * factor * variance + (1 - before) / (1 - abar) * beta;
+            const double offset = on_x0 * (mu - gain * levels[i].alpha * mu), fresh = (1 - before) / (1 - abar) * beta;
+            mean = factor * mean + offset;
+            variance = factor * factor * variance + fresh;
 
             opt.seed = 1000 + (uint64_t)i; /* each call is a run of one step: its noise must be new */
+            nn_to_doubles(s, z_before, B * P, x);
             x = vsl_sample_levels(s, rt, &(VslDenoiser){gaussian_denoise, &m}, x, &levels[i], 2, &opt);
             nn_to_doubles(s, z, B * P, x);
-            double sum = 0, squares = 0;
+            double sum = 0, squares = 0, noise = 0, noise_squares = 0;
             for (int64_t e = 0; e < B * P; e++) {
+                const double n = z[e] - factor * z_before[e] - offset; /* what the step drew */
                 sum += z[e];
                 squares += z[e] * z[e];
+                noise += n / (B * P);
+                noise_squares += n * n / (B * P);
             }
             sum /= B * P;
+            CHECK_NEAR(noise, 0, 5 * sqrt(fresh / (B * P)) + 1e-6, "a step's own mean");
+            CHECK_NEAR(noise_squares, fresh, 5 * fresh * sqrt(2.0 / (B * P)) + 1e-12, "a step's own variance");
             const double found = squares / (B * P) - sum * sum;
             CHECK_NEAR(sum, mean, 5 * sqrt(variance / (B * P)) + 1e-6, "five standard errors");
             CHECK_NEAR(found, variance, 5 * variance * sqrt(2.0 / (B * P)) + 1e-6, "five standard errors");
@@ -194,6 +202,7 @@ TEST(ddpm_has_its_closed_form_mean_and_variance_at_every_step)
         }
         CHECK_OK(nn_scope_close(&s));
     }
+    vsl_free(z_before);
     vsl_free(z);
     vsl_diffusion_free(&d);
     nn_runtime_close(&rt);

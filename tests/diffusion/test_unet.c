@@ -214,6 +214,30 @@ TEST(a_sample_knows_nothing_of_its_batch)
     close_net(&n);
 }
 
+TEST(bf16_stays_near_float32)
+{
+    double out[2][64], most = 0, size = 0, loss[2];
+    for (int i = 0; i < 2; i++) {
+        VslUnetOptions opt = small_net(2, 2);
+        opt.dropout = 0;
+        Net n = open_net(opt, i ? NN_BF16 : NN_FLOAT32);
+        shake(n.params);
+        NnScope *s = nn_scope_open(n.rt, NN_INFER);
+        const VslUnetInput in = input_of(s, 2, 1, 8);
+        nn_to_doubles(s, out[i], 64, vsl_unet_forward(s, n.unet, &in));
+        CHECK_OK(nn_scope_close(&s));
+        loss[i] = loss_of(&n, 2, 1);
+        close_net(&n);
+    }
+    for (int e = 0; e < 64; e++) {
+        most = fmax(most, fabs(out[1][e] - out[0][e]));
+        size = fmax(size, fabs(out[0][e]));
+    }
+    CHECK(most > 0);
+    CHECK_NEAR(most / size, 0, 0.05, "eight bits of mantissa through some thirty layers");
+    CHECK_NEAR(loss[1], loss[0], 0.05 * loss[0], "the same");
+}
+
 TEST(a_second_head_takes_over_the_body_by_name)
 {
     VslUnetOptions opt = small_net(2, 1);
@@ -366,6 +390,7 @@ int main(void)
     RUN(an_absent_condition_is_a_dropped_one);
     RUN(a_new_network_says_zero_and_each_condition_is_heard);
     RUN(a_sample_knows_nothing_of_its_batch);
+    RUN(bf16_stays_near_float32);
     RUN(a_second_head_takes_over_the_body_by_name);
     RUN(presets_have_their_size);
     RUN(checkpointing_and_inference_save_memory);
