@@ -289,6 +289,10 @@ def efficiencies(rows):
     return lines
 
 
+def px_and_mm(px, mm):
+    return f"{px:.2f}" if math.isnan(mm) else f"{px:.2f} ({mm:.2f})"
+
+
 def others(rows):
     lines = ["| method | labels | Dice | IoU | HD95 px (mm) | ASD px (mm) | ECE | per structure |", "| --- |" + " --- |" * 7]
     for m in METHODS:
@@ -301,8 +305,9 @@ def others(rows):
                     name, value = part.split("=")
                     each.setdefault(name.replace("_", " "), []).append(float(value))
             parts = ", ".join(f"{k} {mean(v):.3f}" for k, v in each.items())
-            lines.append(f"| {WORDS[m]} | {n} | {number('dice'):.4f} | {number('iou'):.4f} | {number('hausdorff95_px'):.2f} "
-                         f"({number('hausdorff95_mm'):.2f}) | {number('surface_mean_px'):.2f} ({number('surface_mean_mm'):.2f}) "
+            lines.append(f"| {WORDS[m]} | {n} | {number('dice'):.4f} | {number('iou'):.4f} "
+                         f"| {px_and_mm(number('hausdorff95_px'), number('hausdorff95_mm'))} "
+                         f"| {px_and_mm(number('surface_mean_px'), number('surface_mean_mm'))} "
                          f"| {number('calibration_error'):.4f} | {parts} |")
     return lines
 
