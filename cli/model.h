@@ -1,7 +1,7 @@
 /**
  * A model's folder: config.yaml, weights.h5 and the same weights as weights.safetensors, metrics.json, log.jsonl,
  * loss.png, and checkpoints/ with the last two states of its training. docs/diffusion-training.md names every file.
- * @test cli/train.sh
+ * @test cli/train.sh, cli/sample.sh
  */
 #ifndef VSL_CLI_MODEL_H
 #define VSL_CLI_MODEL_H

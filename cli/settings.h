@@ -1,7 +1,7 @@
 /**
  * Settings of a run as the text of a configuration: written into a model's folder, read back when the model is used,
  * and compared when a run goes on. A network's options have one way there and back, so that whatever was trained can be
- * built again. @test cli/train.sh
+ * built again. @test cli/train_settings.sh
  */
 #ifndef VSL_CLI_SETTINGS_H
 #define VSL_CLI_SETTINGS_H

@@ -7,7 +7,7 @@
  * Paths are relative to the manifest's folder, or to --data-root. A folder means every PNG and NIfTI file in it and
  * below, without masks; the subject is the BIDS entity sub- of the name, or the name itself. Several channels of a PNG
  * are averaged.
- * @test cli/train.sh
+ * @test cli/train_settings.sh
  */
 #ifndef VSL_CLI_TRAIN_DATA_H
 #define VSL_CLI_TRAIN_DATA_H
