@@ -37,7 +37,7 @@ PRETRAIN = ["--batch", "16", "--lr", "1e-3", "--save-every", "250", "--seed", "1
 METHODS = {
     "scratch": (None, ["--task", "segment"]),
     "ptdr": (["--task", "denoise"], ["--task", "segment"]),
-    "ptdr-edm": (["--task", "denoise", "--process", "edm"], ["--task", "segment", "--time", "0.2"]),
+    "ptdr-edm": (["--task", "denoise", "--process", "edm"], ["--task", "segment"]),
     "dae": (["--task", "dae"], ["--task", "segment"]),
     "mae": (["--task", "mae"], ["--task", "segment"]),
     "stack": (["--task", "denoise"], ["--task", "stack"]),

@@ -106,7 +106,6 @@ static VslStatus resolve(TrainArgs *a)
     }
     VSL_TRY(vsl_options_resolve(&a->own, own_table));
     VSL_TRY(vsl_options_resolve(&a->train, vsl_train_option_table));
-    VSL_TRY(vsl_options_resolve(&a->segment, vsl_segment_option_table));
     if (a->multipliers) {
         int64_t factor[VSL_UNET_LEVELS];
         int count = 0;
@@ -117,6 +116,17 @@ static VslStatus resolve(TrainArgs *a)
     }
 out:
     return st;
+}
+
+/* A low level in the process's own terms, once the process is known. */
+static VslStatus resolve_segment(TrainArgs *a)
+{
+    if (!(a->segment.time > 0)) {
+        a->segment.time = a->diffusion.process == VSL_PROCESS_EDM    ? 0.2
+                          : a->diffusion.process == VSL_PROCESS_FLOW ? 0.05
+                                                                     : 0;
+    }
+    return vsl_options_resolve(&a->segment, vsl_segment_option_table);
 }
 
 /* What was typed for a table must be what the model to start from has. */
@@ -317,6 +327,7 @@ static VslStatus run(Cli *cli, void *user)
     if (a->init) {
         VSL_TRY(take_init(a, &init, size, sizeof size));
     }
+    VSL_TRY(resolve_segment(a));
     const CliDataHow how = {.data = a->data,
                             .root = a->root,
                             .size = a->size,

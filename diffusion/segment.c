@@ -14,7 +14,8 @@ static const double stack_times[] = {50, 150, 250}; /* Baranchuk et al., section
 enum { STACK_TIMES = sizeof stack_times / sizeof *stack_times };
 
 const VslOption vsl_segment_option_table[] = {
-    {"time", VSL_OPT_DOUBLE, AT(time), 50, 0, 1000, "", "noise level that the clean picture is shown at", NULL},
+    {"time", VSL_OPT_DOUBLE, AT(time), 50, 0, 1000, "",
+     "noise level that the clean picture is shown at; when not given 0.2 with edm, 0.05 with flow", NULL},
     {"head-rate", VSL_OPT_DOUBLE, AT(head_rate), 3, 0.01, 1000, "",
      "learning rate of the new head, in those of the rest", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL}};
@@ -28,7 +29,7 @@ struct VslSegmenter {
 
 /* --- the network -------------------------------------------------------------------------------------------------- */
 
-static VslStatus segmenter_new(VslSegmenter **out, NnParams *p, const VslSegmentSetup *setup)
+VslStatus vsl_segmenter_new(VslSegmenter **out, NnParams *p, const VslSegmentSetup *setup)
 {
     VslStatus st = VSL_OK;
     VslSegmenter *m = NULL;
@@ -57,11 +58,6 @@ static VslStatus segmenter_new(VslSegmenter **out, NnParams *p, const VslSegment
 out:
     vsl_segmenter_free(&m);
     return st;
-}
-
-VslStatus vsl_segmenter_new(VslSegmenter **out, NnParams *p, const VslSegmentSetup *setup)
-{
-    return segmenter_new(out, p, setup);
 }
 
 void vsl_segmenter_free(VslSegmenter **m)
@@ -165,7 +161,7 @@ static NnTensor *task_loss(NnScope *s, const void *model, const VslBatch *b, uin
 
 static VslStatus task_build(void **model, NnParams *p, void *user)
 {
-    return segmenter_new((VslSegmenter **)model, p, user);
+    return vsl_segmenter_new((VslSegmenter **)model, p, user);
 }
 
 static void task_drop(void **model)

@@ -89,6 +89,12 @@ for task in dae mae; do
     exits 0 "$vesal" diffusion train $common --task segment --init $task --labels 2 --steps 2 --out from-$task
 done
 # shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common $network --process edm --steps 2 --out edm
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common --task segment --init edm --labels 2 --steps 2 --out from-edm
+check "a low level in the terms of the process" grep -q '^time: 0.2 ' from-edm/config.yaml
+exits 0 "$vesal" diffusion evaluate --model from-edm --data data/manifest.tsv
+# shellcheck disable=SC2086
 exits 2 "$vesal" diffusion train $common --task segment --init pretrained --network-width 16 --out none
 says "--network-width is 16, but the model pretrained that it starts from has 8"
 # shellcheck disable=SC2086
