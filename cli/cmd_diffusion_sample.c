@@ -7,7 +7,7 @@
 
 #include "cli/flags.h"
 #include "cli/learn.h"
-#include "cli/model.h"
+#include "cli/train_run.h"
 #include "core/memory.h"
 #include "diffusion/sampler.h"
 #include "diffusion/train.h"
@@ -195,6 +195,7 @@ static VslStatus write_about(Sampling *s)
         "Made by a network, of no person. Grey values: 0 is the low end of the window of training images, the largest "
         "value its high end.");
     VSL_CHECK(s->cli->result, VSL_E_NOMEM, "no memory for the description");
+    cli_generator_device(s->cli->result, s->rt);
     VSL_TRY(cli_path_join(&path, s->args->out, "/samples.json"));
     VSL_TRY(cli_json_write(path.text, s->cli->result));
     json_object_set_new(s->cli->result, "seconds", cli_json_number(seconds)); /* the file is the same every time */

@@ -397,13 +397,12 @@ const CliVerb cli_verb_diffusion_train = {
                {"Noise process", vsl_diffusion_option_table, offsetof(TrainArgs, diffusion), NULL, NULL}},
     .notes =
         "The folder gets config.yaml (all settings), weights.h5 and weights.safetensors (moving average), "
-        "metrics.json, "
-        "log.jsonl, loss.png and checkpoints/ (the last two states). The same command goes on after a kill, and ends "
-        "in "
-        "the same weights; after TERM, INT or USR1 it saves its state and ends with exit code 75. Other settings for a "
-        "folder that was begun are exit code 7. Started with RANK and WORLD_SIZE in the environment, as torchrun and "
-        "Slurm do, several processes train together, each its --batch of every step; they must see the same --out. A "
-        "manifest's columns are in data-manifests/README.md.",
+        "metrics.json, log.jsonl, loss.png and checkpoints/ (the last two states). The same command goes on after a "
+        "kill, and ends in the same weights, to the bit with the same --threads and --device; after TERM, INT or USR1 "
+        "it saves its state and ends with exit code 75. Other settings for a folder that was begun are exit code 7. "
+        "Started with RANK and WORLD_SIZE in the environment, as torchrun and Slurm do, several processes train "
+        "together, each its --batch of every step; they must see the same --out. A manifest's columns are in "
+        "data-manifests/README.md.",
     .example = "vesal diffusion train --data films/manifest.tsv --out model --size 64 --steps 2500",
     .cite = "Ho, Jain, Abbeel 2020, arXiv 2006.11239; Rousseau et al. 2023, arXiv 2307.14066",
     .args_size = sizeof(TrainArgs),

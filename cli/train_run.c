@@ -229,7 +229,14 @@ out:
 
 static VslStatus save_state(const VslWeights *state, int64_t step, void *user)
 {
-    return cli_checkpoint_write(((const Run *)user)->job->folder, state, step);
+    VslStatus st = VSL_OK;
+    const Run *r = user;
+    /* a state whose log is lost could not give the same curve again */
+    VSL_CHECK(fsync(r->log) == 0 || errno == EINVAL, VSL_E_WRITE, "%s: cannot be flushed to disk: %s",
+              vsl_path_text(r->log_path.text).text, strerror(errno));
+    VSL_TRY(cli_checkpoint_write(r->job->folder, state, step));
+out:
+    return st;
 }
 
 static int tell(const VslTrainRecord *record, int64_t steps, void *user)
@@ -241,20 +248,25 @@ static int tell(const VslTrainRecord *record, int64_t steps, void *user)
                              (long long)record->step, (long long)steps, record->loss, rate);
 }
 
+void cli_generator_device(json_t *value, const NnRuntime *rt)
+{
+    json_object_set_new(json_object_get(value, "generated_by"), "device", json_string(nn_runtime_name(rt)));
+}
+
 /* metrics.json, which is also the answer of the verb. */
 static VslStatus write_metrics(Run *r, const VslTrainResult *result)
 {
     VslStatus st = VSL_OK;
     CliPath path;
-    json_t *m = json_pack("{s:o,s:s,s:I,s:I,s:o,s:o,s:I,s:b,s:I,s:o,s:o,s:I,s:s}", "generated_by",
-                          cli_json_generator(r->cli), "task", r->job->setup.task->name, "parameters",
-                          (json_int_t)result->parameters, "steps", (json_int_t)result->steps, "loss",
-                          cli_json_number(result->loss), "validation", cli_json_number(result->validation), "best_step",
-                          (json_int_t)result->best_step, "stopped_early", result->stopped_early, "steps_of_this_run",
-                          (json_int_t)(result->steps - r->first_step), "seconds_of_this_run",
-                          cli_json_number(result->seconds), "samples_per_s", cli_json_number(result->samples_per_s),
-                          "peak_bytes", (json_int_t)peak_bytes(r), "runtime", nn_runtime_name(r->job->setup.rt));
+    json_t *m = json_pack(
+        "{s:o,s:s,s:I,s:I,s:o,s:o,s:I,s:b,s:I,s:o,s:o,s:I}", "generated_by", cli_json_generator(r->cli), "task",
+        r->job->setup.task->name, "parameters", (json_int_t)result->parameters, "steps", (json_int_t)result->steps,
+        "loss", cli_json_number(result->loss), "validation", cli_json_number(result->validation), "best_step",
+        (json_int_t)result->best_step, "stopped_early", result->stopped_early, "steps_of_this_run",
+        (json_int_t)(result->steps - r->first_step), "seconds_of_this_run", cli_json_number(result->seconds),
+        "samples_per_s", cli_json_number(result->samples_per_s), "peak_bytes", (json_int_t)peak_bytes(r));
     VSL_CHECK(m, VSL_E_NOMEM, "no memory for the metrics");
+    cli_generator_device(m, r->job->setup.rt);
     if (r->job->about) {
         json_object_update(m, r->job->about);
     }

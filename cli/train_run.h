@@ -30,6 +30,9 @@ VSL_MUST_USE VslStatus cli_train(Cli *cli, VslWeights *weights, CliTrainJob *job
  * *out stays NULL without them, or with one rank. All but the first then say only warnings. @return VSL_E_ARG. */
 VSL_MUST_USE VslStatus cli_train_group(Cli *cli, NnGroup **out, NnRuntime *rt, const char *meet);
 
+/** In "generated_by" of value: what the tensors were computed on. */
+void cli_generator_device(json_t *value, const NnRuntime *rt);
+
 /** The picture of a log: loss and validation over steps. @return VSL_E_WRITE. */
 VSL_MUST_USE VslStatus cli_loss_picture(const char *png_path, const char *log_path, const char *title);
 
