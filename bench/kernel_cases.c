@@ -116,9 +116,9 @@ VslStatus setup_new(Setup *out, VslBackend *be, const int64_t n[3])
     VSL_TRY(vsl_volume_copy(&other, &image));
     VSL_TRY(vsl_smooth(&one, 2, vsl_backend_threads(be))); /* alike, not equal, and smooth enough for derivatives */
     VSL_TRY(vsl_smooth(&other, 2.5, vsl_backend_threads(be)));
-    VSL_TRY(reg_problem_new(&s.problem, be, &band, &kernel, 4, &image, &image, NULL, NULL, &identity, &similarity, 1));
-    VSL_TRY(reg_problem_new(&s.lncc, be, &band, &kernel, 3, &one, &other, NULL, NULL, &identity, &lncc, 750));
-    s.lncc.volume_floor = 0.1;
+    VSL_TRY(
+        reg_problem_new(&s.problem, be, &band, &kernel, 4, &image, &image, NULL, NULL, &identity, &similarity, 1, 0.5));
+    VSL_TRY(reg_problem_new(&s.lncc, be, &band, &kernel, 3, &one, &other, NULL, NULL, &identity, &lncc, 750, 0.1));
     s.lncc.volume_weight = 3000;
     RegProblem *p = &s.problem;
     VSL_TRY(vsl_field_new(&s.ones, be, n, 1));
@@ -319,7 +319,7 @@ static VslStatus run_volume(Setup *s)
 {
     RegProblem *p = &s->problem;
     double energy = 0;
-    return p->flow.op->volume_penalty(&energy, &s->eta, &p->jac, &s->positions, 0.5, 1);
+    return p->flow.op->volume_penalty(&energy, &s->eta, &p->jac, &s->positions, &p->floor, 1);
 }
 
 static VslStatus check_volume(Setup *s) /* particles at rest keep their volume: determinant 1, half of a floor of 2 */
@@ -330,7 +330,9 @@ static VslStatus check_volume(Setup *s) /* particles at rest keep their volume: 
     for (int d = 0; d < 3; d++) {
         want *= (double)(p->lattice.n[d] - 2);
     }
-    VSL_TRY(p->flow.op->volume_penalty(&energy, NULL, &p->jac, &s->positions, 2, 0));
+    VSL_TRY(p->flow.op->fill(&p->floor, 2));
+    VSL_TRY(p->flow.op->volume_penalty(&energy, NULL, &p->jac, &s->positions, &p->floor, 0));
+    VSL_TRY(p->flow.op->fill(&p->floor, 0.5f));
     st = expect("penalty of a determinant of 1 below 2", energy, want, tolerance * want);
 out:
     return st;

@@ -1,4 +1,6 @@
 /* vesal: the command and its verbs. */
+#include <malloc.h>
+
 #include "cli/learn.h"
 
 /* Listed here, done by the module. */
@@ -28,5 +30,8 @@ const CliVerb *const cli_verbs[] = {
 
 int main(int argc, char **argv)
 {
+    /* Large blocks go back to the system when they are freed: by default glibc keeps them after a while, and the pieces
+     * of an image that is gone then stand beside those of the next level. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
     return cli_run(argc, argv);
 }

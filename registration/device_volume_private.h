@@ -12,9 +12,9 @@
 
 typedef struct RegVolumeArgs {
     int64_t n[3], plane, step[3]; /* step 0 on flat axes */
-    const float *y;
+    const float *y, *floor;
     float *jac, *eta;
-    float floor, scale;
+    float scale;
     double *partial;
     int64_t parts;
 } RegVolumeArgs;
@@ -33,7 +33,7 @@ VSL_BODY void reg_determinant_part(const RegVolumeArgs *v, int64_t part)
             reg_is_inner(v, 2, at / (v->n[0] * v->n[1]))) {
             const RegMat3 d = reg_lattice_gradient(v->y, v->plane, at, v->step);
             jac = reg_determinant(&d);
-            const float short_by = 1.0f - jac / v->floor;
+            const float short_by = 1.0f - jac / v->floor[at];
             sum += short_by > 0 ? 0.5 * (double)short_by * (double)short_by : 0.0;
         }
         v->jac[at] = jac;
@@ -48,12 +48,12 @@ VSL_BODY void reg_volume_node(const RegVolumeArgs *v, int64_t at)
     for (int b = 0; b < 3; b++) {
         for (int side = -1; side <= 1; side += 2) {
             const int64_t other = x[b] + side, from = at + side * v->step[b];
-            if (v->step[b] == 0 || other < 0 || other >= v->n[b] || v->jac[from] >= v->floor) {
+            if (v->step[b] == 0 || other < 0 || other >= v->n[b] || v->jac[from] >= v->floor[from]) {
                 continue;
             }
             /* y(x) enters the difference of the node before it with +1/2, of the one behind it with -1/2 */
             const RegMat3 d = reg_lattice_gradient(v->y, v->plane, from, v->step);
-            const float slope = -(1.0f - v->jac[from] / v->floor) / v->floor;
+            const float slope = -(1.0f - v->jac[from] / v->floor[from]) / v->floor[from];
             const float weight = v->scale * slope * (side < 0 ? 0.5f : -0.5f);
             for (int a = 0; a < 3; a++) {
                 v->eta[a * v->plane + at] += weight * reg_cofactor(&d, a, b);
@@ -63,8 +63,8 @@ VSL_BODY void reg_volume_node(const RegVolumeArgs *v, int64_t at)
 }
 VSL_KERNEL(reg_volume_node, RegVolumeArgs)
 
-VslStatus reg_device_volume_penalty(double *energy, VslField *eta, VslField *jac, const VslField *y, double floor,
-                                    double scale)
+VslStatus reg_device_volume_penalty(double *energy, VslField *eta, VslField *jac, const VslField *y,
+                                    const VslField *floor, double scale)
 {
     VslStatus st = VSL_OK;
     RegVolumeArgs v;
@@ -80,7 +80,7 @@ VslStatus reg_device_volume_penalty(double *energy, VslField *eta, VslField *jac
     v.y = y->data;
     v.jac = jac->data;
     v.eta = eta ? eta->data : NULL;
-    v.floor = (float)floor;
+    v.floor = floor->data;
     v.scale = (float)scale;
     v.parts = vsl_device_parts(v.plane);
     VSL_TRY(vsl_backend_scratch(&scratch, y->be, vsl_device_reduce_floats(v.parts, 1)));

@@ -75,9 +75,9 @@ VslStatus reg_flow_new(RegFlow *out, VslBackend *be, const int64_t n[3], const d
               (long long)n[2]);
     VSL_TRY(vsl_filter_new(&f.filter, be, n, 3));
     VSL_TRY(make_symbols(&f, kernel));
-    VSL_TRY(new_fields(&f.m, be, n, 4 * steps + 1));
-    VSL_TRY(new_fields(&f.v, be, n, 4 * steps + 1));
-    for (int i = 0; i < 4; i++) {
+    VSL_TRY(new_fields(&f.m, be, n, steps + 1));
+    VSL_TRY(new_fields(&f.v, be, n, 2 * steps + 1));
+    for (int i = 0; i < REG_FLOW_WORK; i++) {
         VSL_TRY(vsl_field_new(&f.work[i], be, n, 3));
     }
     *out = f;
@@ -93,11 +93,11 @@ void reg_flow_free(RegFlow *f)
     vsl_field_free(&f->smooth);
     vsl_field_free(&f->root);
     vsl_field_free(&f->inverse_root);
-    free_fields(&f->m, 4 * f->steps + 1);
-    free_fields(&f->v, 4 * f->steps + 1);
+    free_fields(&f->m, f->steps + 1);
+    free_fields(&f->v, 2 * f->steps + 1);
     free_fields(&f->cot, 2 * f->steps);
     free_fields(&f->y, f->steps + 1);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < REG_FLOW_WORK; i++) {
         vsl_field_free(&f->work[i]);
     }
     *f = (RegFlow){0};
@@ -107,27 +107,63 @@ VslStatus reg_flow_set_steps(RegFlow *f, int steps)
 {
     VslStatus st = VSL_OK;
     VslField *m = NULL, *v = NULL;
-    VSL_TRY(new_fields(&m, f->be, f->n, 4 * steps + 1));
-    VSL_TRY(new_fields(&v, f->be, f->n, 4 * steps + 1));
+    VSL_TRY(new_fields(&m, f->be, f->n, steps + 1));
     VSL_TRY(vsl_field_copy(&m[0], &f->m[0]));
-    free_fields(&f->m, 4 * f->steps + 1);
-    free_fields(&f->v, 4 * f->steps + 1);
+    free_fields(&f->m, f->steps + 1);
+    free_fields(&f->v, 2 * f->steps + 1);
     free_fields(&f->cot, 2 * f->steps);
     free_fields(&f->y, f->steps + 1);
     f->m = m;
-    f->v = v;
+    m = NULL;
     f->steps = steps;
-    m = v = NULL;
+    VSL_TRY(new_fields(&v, f->be, f->n, 2 * steps + 1));
+    f->v = v;
+    v = NULL;
 out:
-    free_fields(&m, 4 * steps + 1);
-    free_fields(&v, 4 * steps + 1);
+    free_fields(&m, steps + 1);
+    free_fields(&v, 2 * steps + 1);
     return st;
 }
 
-/* v of stage s from its m. */
-static VslStatus velocity(RegFlow *f, int s)
+/* v = K m */
+static VslStatus velocity(RegFlow *f, VslField *v, const VslField *m)
 {
-    return vsl_filter_apply(f->filter, &f->v[s], &f->m[s], &f->smooth);
+    return vsl_filter_apply(f->filter, v, m, &f->smooth);
+}
+
+/* The four stages of step i, from its node: momenta m[1..3] and velocities v[1..3] beside those of the node, m[0] and
+ * v[0]. v[2] is the velocity at mid step, which is kept. */
+typedef struct Stages {
+    VslField *m[4], *v[4];
+} Stages;
+
+static Stages stages_of(RegFlow *f, int i)
+{
+    VslField *w = f->work;
+    return (Stages){{&f->m[i], &w[0], &w[1], &w[2]}, {&f->v[2 * i], &w[3], &f->v[2 * i + 1], &w[4]}};
+}
+
+/* One Runge-Kutta step; `next` (may be NULL) becomes m at the next node. Without it the stages are made again for the
+ * transpose, from a path that holds v[2] already. */
+static VslStatus step_stages(RegFlow *f, const Stages *s, VslField *next, double dt)
+{
+    VslStatus st = VSL_OK;
+    if (next) {
+        VSL_TRY(vsl_field_copy(next, s->m[0]));
+    }
+    VSL_TRY(f->op->epdiff(s->m[1], s->m[0], 0.5 * dt, next, dt / 6, s->m[0], s->v[0], f->h));
+    VSL_TRY(velocity(f, s->v[1], s->m[1]));
+    VSL_TRY(f->op->epdiff(s->m[2], s->m[0], 0.5 * dt, next, dt / 3, s->m[1], s->v[1], f->h));
+    if (next) {
+        VSL_TRY(velocity(f, s->v[2], s->m[2]));
+    }
+    VSL_TRY(f->op->epdiff(s->m[3], s->m[0], dt, next, dt / 3, s->m[2], s->v[2], f->h));
+    VSL_TRY(velocity(f, s->v[3], s->m[3]));
+    if (next) {
+        VSL_TRY(f->op->epdiff(NULL, NULL, 0, next, dt / 6, s->m[3], s->v[3], f->h));
+    }
+out:
+    return st;
 }
 
 VslStatus reg_flow_shoot(RegFlow *f, double *norm2, double *energy_drift)
@@ -136,26 +172,18 @@ VslStatus reg_flow_shoot(RegFlow *f, double *norm2, double *energy_drift)
     const double dt = 1.0 / f->steps, voxel = f->h[0] * f->h[1] * f->h[2];
     double first = 0, drift = 0;
     for (int i = 0; i <= f->steps; i++) {
-        VslField *m = f->m + 4 * i, *v = f->v + 4 * i;
-        VSL_TRY(velocity(f, 4 * i));
+        VSL_TRY(velocity(f, &f->v[2 * i], &f->m[i]));
         if (i == 0 || i == f->steps || energy_drift) {
             double e = 0;
-            VSL_TRY(vsl_field_dot(&e, m, v));
+            VSL_TRY(vsl_field_dot(&e, &f->m[i], &f->v[2 * i]));
             first = i == 0 ? e : first;
             VSL_CHECK(isfinite(e), VSL_E_NUMERIC, "the geodesic is not finite at time %g", i * dt);
             drift = first > 0 && fabs(e / first - 1) > drift ? fabs(e / first - 1) : drift;
         }
-        if (i == f->steps) {
-            break;
+        if (i < f->steps) {
+            const Stages s = stages_of(f, i);
+            VSL_TRY(step_stages(f, &s, &f->m[i + 1], dt));
         }
-        VSL_TRY(vsl_field_copy(&m[4], &m[0]));
-        VSL_TRY(f->op->epdiff(&m[1], &m[0], 0.5 * dt, &m[4], dt / 6, &m[0], &v[0], f->h));
-        VSL_TRY(velocity(f, 4 * i + 1));
-        VSL_TRY(f->op->epdiff(&m[2], &m[0], 0.5 * dt, &m[4], dt / 3, &m[1], &v[1], f->h));
-        VSL_TRY(velocity(f, 4 * i + 2));
-        VSL_TRY(f->op->epdiff(&m[3], &m[0], dt, &m[4], dt / 3, &m[2], &v[2], f->h));
-        VSL_TRY(velocity(f, 4 * i + 3));
-        VSL_TRY(f->op->epdiff(NULL, NULL, 0, &m[4], dt / 6, &m[3], &v[3], f->h));
     }
     if (norm2) {
         *norm2 = first * voxel;
@@ -178,7 +206,7 @@ VslStatus reg_flow_pull_back(RegFlow *f, const int64_t n[3], const VslAffine *to
     VSL_TRY(f->op->particles_start(&f->y[f->steps], to_band));
     for (int i = f->steps - 1; i >= 0; i--) {
         VSL_TRY(
-            f->op->particles_step(&f->y[i], &f->y[i + 1], &f->v[4 * i + 4], &f->v[4 * i + 2], -1.0 / f->steps, f->h));
+            f->op->particles_step(&f->y[i], &f->y[i + 1], &f->v[2 * i + 2], &f->v[2 * i + 1], -1.0 / f->steps, f->h));
     }
 out:
     return st;
@@ -189,7 +217,7 @@ VslStatus reg_flow_carry(RegFlow *f, VslField *y, int forward)
     VslStatus st = VSL_OK;
     for (int q = 0; q < f->steps; q++) {
         const int i = forward ? q : f->steps - 1 - q;
-        VSL_TRY(f->op->particles_step(y, y, &f->v[forward ? 4 * i : 4 * i + 4], &f->v[4 * i + 2],
+        VSL_TRY(f->op->particles_step(y, y, &f->v[forward ? 2 * i : 2 * i + 2], &f->v[2 * i + 1],
                                       (forward ? 1.0 : -1.0) / f->steps, f->h));
     }
 out:
@@ -197,19 +225,19 @@ out:
 }
 
 /* Transpose of one Runge-Kutta stage: g = F'(m_s)^T a + K cot (cot may be NULL); sum += g; next = c1 lambda + c2 g. */
-static VslStatus stage(RegFlow *f, int s, VslField *a, const VslField *cot, VslField *sum, const VslField *lambda,
-                       double c1, double c2, int last)
+static VslStatus stage_transpose(RegFlow *f, const Stages *s, int q, VslField *a, const VslField *cot, VslField *sum,
+                                 const VslField *lambda, double c1, double c2)
 {
     VslStatus st = VSL_OK;
-    VslField *direct = &f->work[0], *smooth = &f->work[1];
+    VslField *direct = &f->work[5], *smooth = &f->work[6];
     if (cot) {
         VSL_TRY(vsl_field_copy(smooth, cot));
     } else {
         VSL_TRY(f->op->fill(smooth, 0));
     }
-    VSL_TRY(f->op->epdiff_adjoint(direct, smooth, &f->m[s], &f->v[s], a, f->h));
+    VSL_TRY(f->op->epdiff_adjoint(direct, smooth, s->m[q], s->v[q], a, f->h));
     VSL_TRY(vsl_filter_apply(f->filter, smooth, smooth, &f->smooth));
-    VSL_TRY(f->op->stage_adjoint(last ? NULL : a, sum, direct, smooth, lambda, c1, c2));
+    VSL_TRY(f->op->stage_adjoint(q == 0 ? NULL : a, sum, direct, smooth, lambda, c1, c2));
 out:
     return st;
 }
@@ -218,7 +246,7 @@ VslStatus reg_flow_adjoint(RegFlow *f, VslField *cot_m0, VslField *eta)
 {
     VslStatus st = VSL_OK;
     const double dt = 1.0 / f->steps;
-    VslField *lambda = cot_m0, *a = &f->work[2], *sum = &f->work[3];
+    VslField *lambda = cot_m0, *a = &f->work[7], *sum = &f->work[8];
     if (!f->cot) {
         VSL_TRY(new_fields(&f->cot, f->be, f->n, 2 * f->steps));
     }
@@ -227,18 +255,19 @@ VslStatus reg_flow_adjoint(RegFlow *f, VslField *cot_m0, VslField *eta)
         VSL_TRY(f->op->fill(&f->cot[i], 0));
     }
     for (int i = 0; i < f->steps; i++) {
-        VSL_TRY(f->op->particles_adjoint(eta, &node[i + 1], &mid[i], &f->y[i + 1], &f->v[4 * i + 4], &f->v[4 * i + 2],
+        VSL_TRY(f->op->particles_adjoint(eta, &node[i + 1], &mid[i], &f->y[i + 1], &f->v[2 * i + 2], &f->v[2 * i + 1],
                                          -dt, f->h));
     }
     VSL_TRY(vsl_filter_apply(f->filter, lambda, &node[f->steps], &f->smooth));
     for (int i = f->steps - 1; i >= 0; i--) {
-        const int s = 4 * i;
+        const Stages s = stages_of(f, i);
+        VSL_TRY(step_stages(f, &s, NULL, dt));
         VSL_TRY(vsl_field_copy(sum, lambda));
         VSL_TRY(vsl_field_axpby(a, dt / 6, lambda, 0));
-        VSL_TRY(stage(f, s + 3, a, NULL, sum, lambda, dt / 3, dt, 0));
-        VSL_TRY(stage(f, s + 2, a, &mid[i], sum, lambda, dt / 3, dt / 2, 0));
-        VSL_TRY(stage(f, s + 1, a, NULL, sum, lambda, dt / 6, dt / 2, 0));
-        VSL_TRY(stage(f, s, a, i > 0 ? &node[i] : NULL, sum, lambda, 0, 0, 1));
+        VSL_TRY(stage_transpose(f, &s, 3, a, NULL, sum, lambda, dt / 3, dt));
+        VSL_TRY(stage_transpose(f, &s, 2, a, &mid[i], sum, lambda, dt / 3, dt / 2));
+        VSL_TRY(stage_transpose(f, &s, 1, a, NULL, sum, lambda, dt / 6, dt / 2));
+        VSL_TRY(stage_transpose(f, &s, 0, a, i > 0 ? &node[i] : NULL, sum, lambda, 0, 0));
         VSL_TRY(vsl_field_copy(lambda, sum));
     }
 out:

@@ -17,6 +17,8 @@
 extern "C" {
 #endif
 
+enum { REG_FLOW_WORK = 9 };
+
 typedef struct RegFlow {
     VslBackend *be;       /* borrowed */
     const RegKernels *op; /* the backend's loops */
@@ -27,10 +29,11 @@ typedef struct RegFlow {
     VslField smooth;       /* symbol of K */
     VslField root;         /* symbol of L^(1/2) */
     VslField inverse_root; /* symbol of K^(1/2) */
-    VslField *m, *v;       /* 4 * steps + 1 fields: stage q of step i at 4 i + q; the last is t = 1 */
+    VslField *m;           /* momenta at the steps + 1 nodes of time; the last is t = 1 */
+    VslField *v;           /* velocities: that of node i at 2 i, that of mid step i at 2 i + 1 */
     VslField *cot;         /* 2 * steps fields of the transpose, made on first use: nodes 1..steps, then mid steps */
-    VslField work[4];
-    VslField *y; /* steps + 1 positions of particles at the nodes of time, see reg_flow_pull_back */
+    VslField work[REG_FLOW_WORK]; /* a step's other stages, which the transpose makes again, and its own */
+    VslField *y;                  /* steps + 1 positions of particles at the nodes of time, see reg_flow_pull_back */
     int64_t y_n[3];
 } RegFlow;
 

@@ -63,10 +63,10 @@ typedef VslStatus RegWarpMaskFn(VslField *warped, const VslField *mask, const Vs
 typedef VslStatus RegRestrictForceFn(VslField *eta, const VslField *grad, const VslField *slope,
                                      const RegLattice *lattice, double scale);
 /* What keeps volumes from vanishing: with J the Jacobian determinant of the lattice positions y at inner nodes,
- * *energy = sum 1/2 max(0, 1 - J/floor)^2; eta (may be NULL) += scale times its derivative in y. jac: one plane of
- * the lattice, scratch. */
-typedef VslStatus RegVolumePenaltyFn(double *energy, VslField *eta, VslField *jac, const VslField *y, double floor,
-                                     double scale);
+ * *energy = sum 1/2 max(0, 1 - J/floor)^2; eta (may be NULL) += scale times its derivative in y. floor: one plane,
+ * > 0 at every node. jac: one plane, becomes J at inner nodes and 1 at the others. */
+typedef VslStatus RegVolumePenaltyFn(double *energy, VslField *eta, VslField *jac, const VslField *y,
+                                     const VslField *floor, double scale);
 /* Local correlation, see similarity.c. fixed: window mean of I, variance + eps, 1/window weight; 3 planes. */
 typedef VslStatus RegLnccPrepareFn(VslField *fixed, const VslField *image, const VslField *weight, const int radius[3],
                                    double eps);

@@ -35,6 +35,7 @@ typedef struct Track {
     Vec4 *slabs;         /* per group: two slabs */
     int32_t *low, *high; /* band planes that a group reaches, unwrapped; high is inclusive */
     int64_t *start;      /* first value of the group's slabs */
+    int64_t group, end;  /* the groups whose slabs exist now: [group, end) */
     float *cot[2];       /* of v_first, v_mid */
 } Track;
 
@@ -306,11 +307,11 @@ VSL_HD Cell cell_in_slab(Cell c, RegSize band, float z, int32_t low, int32_t pla
     return c;
 }
 
-static void scatter_group(void *ctx, int64_t item, int worker)
+static void scatter_group(void *ctx, int64_t item_in_batch, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const int64_t n = t->count, plane = t->row * t->rows_per_plane;
+    const int64_t item = t->group + item_in_batch, n = t->count, plane = t->row * t->rows_per_plane;
     const int64_t begin = item * GROUP * plane, last = begin + GROUP * plane, end = last < n ? last : n;
     const int32_t low = t->low[item], slab_plane = padded_row(t->band) * t->band.ny, planes = t->high[item] - low + 1;
     const int64_t slab = (int64_t)planes * slab_plane;
@@ -363,13 +364,13 @@ static void add_unpadded(const Track *t, float *to, const Vec4 *from)
     }
 }
 
-/* item = band plane: adds every group's contribution in group order. */
+/* item = band plane: adds the contributions of the groups at hand in group order. */
 static void gather_plane(void *ctx, int64_t item, int worker)
 {
     const Track *t = ctx;
     (void)worker;
-    const int64_t groups = (t->planes + GROUP - 1) / GROUP, slab_plane = (int64_t)padded_row(t->band) * t->band.ny;
-    for (int64_t g = 0; g < groups; g++) {
+    const int64_t slab_plane = (int64_t)padded_row(t->band) * t->band.ny;
+    for (int64_t g = t->group; g < t->end; g++) {
         const int64_t planes = t->high[g] - t->low[g] + 1;
         for (int64_t q = 0; q < planes; q++) {
             if (((t->low[g] + q) % t->band.nz + t->band.nz) % t->band.nz != item) {
@@ -390,7 +391,9 @@ VslStatus reg_cpu_particles_adjoint(VslField *eta, VslField *cot_first, VslField
     Track t = make_track(y, v_first);
     const int threads = vsl_backend_threads(y->be);
     const int64_t groups = (t.planes + GROUP - 1) / GROUP;
-    int64_t values = 0;
+    /* Slabs are large: those of a few groups at a time. Groups add in their order whatever the size of a batch. */
+    const int64_t batch = threads;
+    int64_t values = 0, most = 0;
     float speed = 0, *rest = NULL;
     VSL_TRY(VSL_NEW(&t.start, groups, "scatter groups"));
     VSL_TRY(VSL_NEW(&t.low, 2 * groups, "scatter groups"));
@@ -411,13 +414,18 @@ VslStatus reg_cpu_particles_adjoint(VslField *eta, VslField *cot_first, VslField
         const int64_t planes = (int64_t)t.high[g] - t.low[g] + 1;
         VSL_CHECK(planes > 0 && planes <= 3 * (int64_t)t.band.nz + 8, VSL_E_NUMERIC,
                   "particles left the velocity's domain; the deformation has diverged");
+        values = g % batch == 0 ? 0 : values;
         t.start[g] = values;
         values += 2 * planes * padded_row(t.band) * t.band.ny;
+        most = values > most ? values : most;
     }
-    VSL_TRY(set_step(&t, y->be, v_first, v_mid, dt, h, 4 * values, &rest));
+    VSL_TRY(set_step(&t, y->be, v_first, v_mid, dt, h, 4 * most, &rest));
     t.slabs = (Vec4 *)(void *)rest;
-    vsl_parallel_for(groups, threads, scatter_group, &t);
-    vsl_parallel_for(t.band.nz, threads, gather_plane, &t);
+    for (t.group = 0; t.group < groups; t.group = t.end) {
+        t.end = t.group + batch < groups ? t.group + batch : groups;
+        vsl_parallel_for(t.end - t.group, threads, scatter_group, &t);
+        vsl_parallel_for(t.band.nz, threads, gather_plane, &t);
+    }
 out:
     vsl_free(t.start);
     vsl_free(t.low);

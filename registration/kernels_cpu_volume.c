@@ -6,9 +6,9 @@
 
 typedef struct Volume {
     int64_t n[3], plane, step[3]; /* step 0 on flat axes */
-    const float *y;
+    const float *y, *floor;
     float *jac, *eta;
-    float floor, scale;
+    float scale;
     double *partial;
 } Volume;
 
@@ -29,7 +29,7 @@ static double determinant_plane(void *ctx, int64_t item, int worker)
             v->jac[at] = 1.0f; /* border nodes lie outside the image */
             if (is_inner(v, 0, i) && is_inner(v, 1, j) && is_inner(v, 2, item)) {
                 const RegMat3 d = reg_lattice_gradient(v->y, v->plane, at, v->step);
-                const float jac = reg_determinant(&d), short_by = 1.0f - jac / v->floor;
+                const float jac = reg_determinant(&d), short_by = 1.0f - jac / v->floor[at];
                 v->jac[at] = jac;
                 sum += short_by > 0 ? 0.5 * (double)short_by * (double)short_by : 0.0;
             }
@@ -48,12 +48,12 @@ static void gather_plane(void *ctx, int64_t item, int worker)
             for (int b = 0; b < 3; b++) {
                 for (int side = -1; side <= 1; side += 2) {
                     const int64_t other = x[b] + side, from = at + side * v->step[b];
-                    if (v->step[b] == 0 || other < 0 || other >= v->n[b] || v->jac[from] >= v->floor) {
+                    if (v->step[b] == 0 || other < 0 || other >= v->n[b] || v->jac[from] >= v->floor[from]) {
                         continue;
                     }
                     /* y(x) enters the difference of the node before it with +1/2, of the one behind it with -1/2 */
                     const RegMat3 d = reg_lattice_gradient(v->y, v->plane, from, v->step);
-                    const float slope = -(1.0f - v->jac[from] / v->floor) / v->floor;
+                    const float slope = -(1.0f - v->jac[from] / v->floor[from]) / v->floor[from];
                     const float weight = v->scale * slope * (side < 0 ? 0.5f : -0.5f);
                     for (int a = 0; a < 3; a++) {
                         v->eta[a * v->plane + at] += weight * reg_cofactor(&d, a, b);
@@ -64,11 +64,11 @@ static void gather_plane(void *ctx, int64_t item, int worker)
     }
 }
 
-VslStatus reg_cpu_volume_penalty(double *energy, VslField *eta, VslField *jac, const VslField *y, double floor,
+VslStatus reg_cpu_volume_penalty(double *energy, VslField *eta, VslField *jac, const VslField *y, const VslField *floor,
                                  double scale)
 {
     VslStatus st = VSL_OK;
-    Volume v = {.n = {y->n[0], y->n[1], y->n[2]}, .y = y->data, .jac = jac->data, .floor = (float)floor};
+    Volume v = {.n = {y->n[0], y->n[1], y->n[2]}, .y = y->data, .jac = jac->data, .floor = floor->data};
     const int threads = vsl_backend_threads(y->be);
     float *scratch = NULL;
     v.plane = v.n[0] * v.n[1] * v.n[2];

@@ -37,22 +37,39 @@ out:
     return st;
 }
 
-/* Stores s = step d, y = g_new - g_old when their curvature is positive. */
-static VslStatus remember(Memory *m, const VslField *d, double step, const VslField *g_new, const VslField *g_old)
+static void swap_fields(VslField *a, VslField *b)
+{
+    const VslField keep = *a;
+    *a = *b;
+    *b = keep;
+}
+
+/* Slot of the next pair; its y takes the gradient of trial points. */
+static VslStatus next_slot(int *slot, Memory *m, const VslField *like)
 {
     VslStatus st = VSL_OK;
     const int i = m->size == 0 ? 0 : (m->newest + 1) % m->capacity;
-    double sy = 0, yy = 0;
     if (!m->s[i].data) {
-        VSL_TRY(vsl_field_new(&m->s[i], d->be, d->n, d->channels));
-        VSL_TRY(vsl_field_new(&m->y[i], d->be, d->n, d->channels));
+        VSL_TRY(vsl_field_new(&m->s[i], like->be, like->n, like->channels));
+        VSL_TRY(vsl_field_new(&m->y[i], like->be, like->n, like->channels));
     }
-    VSL_TRY(vsl_field_axpby(&m->s[i], step, d, 0));
-    VSL_TRY(vsl_field_axpby(&m->y[i], 1, g_new, 0));
-    VSL_TRY(vsl_field_axpby(&m->y[i], -1, g_old, 1));
+    *slot = i;
+out:
+    return st;
+}
+
+/* The slot holds the new gradient; g the old one. Stores s = step d and y = g_new - g_old when their curvature is
+ * positive; g becomes the new gradient, d is used up. */
+static VslStatus remember(Memory *m, int i, VslField *d, double step, VslField *g)
+{
+    VslStatus st = VSL_OK;
+    double sy = 0, yy = 0, ss = 0;
+    VSL_TRY(vsl_field_axpby(d, step, d, 0));
+    swap_fields(d, &m->s[i]);
+    VSL_TRY(vsl_field_axpby(g, 1, &m->y[i], -1));
+    swap_fields(g, &m->y[i]);
     VSL_TRY(vsl_field_dot(&sy, &m->s[i], &m->y[i]));
     VSL_TRY(vsl_field_dot(&yy, &m->y[i], &m->y[i]));
-    double ss = 0;
     VSL_TRY(vsl_field_dot(&ss, &m->s[i], &m->s[i]));
     if (sy > 1e-8 * sqrt(ss * yy)) {
         m->rho[i] = 1 / sy;
@@ -71,12 +88,12 @@ VslStatus reg_lbfgs(RegLbfgsResult *out, VslField *x, RegObjective *objective, R
 {
     VslStatus st = VSL_OK;
     Memory memory = {.capacity = opt->history < MAX_HISTORY ? opt->history : MAX_HISTORY};
-    VslField g = {0}, g_new = {0}, d = {0}, trial = {0};
+    VslField g = {0}, d = {0}, trial = {0};
     RegLbfgsResult r = {0};
     double energy = 0, past[MAX_WINDOW], gg = 0, gg_first = 0;
     const int window = opt->window < MAX_WINDOW ? opt->window : MAX_WINDOW;
-    VslField *all[4] = {&g, &g_new, &d, &trial};
-    for (int i = 0; i < 4; i++) {
+    VslField *all[3] = {&g, &d, &trial};
+    for (int i = 0; i < 3; i++) {
         VSL_TRY(vsl_field_new(all[i], x->be, x->n, x->channels));
     }
     VSL_TRY(objective(ctx, &energy, &g, x));
@@ -87,7 +104,7 @@ VslStatus reg_lbfgs(RegLbfgsResult *out, VslField *x, RegObjective *objective, R
     gg = gg_first;
     while (r.iterations < opt->iterations && gg > opt->gradient_tolerance * opt->gradient_tolerance * gg_first) {
         double slope = 0, step = 1, energy_new = 0;
-        int tries = 0;
+        int tries = 0, slot = 0;
         VSL_TRY(direction(&d, &g, &memory));
         VSL_TRY(vsl_field_dot(&slope, &d, &g));
         if (!(slope < 0)) { /* rounding spoilt the model: steepest descent again */
@@ -98,10 +115,11 @@ VslStatus reg_lbfgs(RegLbfgsResult *out, VslField *x, RegObjective *objective, R
         if (memory.size == 0) {
             step = opt->first_step / sqrt(gg / (double)vsl_field_count(&g));
         }
+        VSL_TRY(next_slot(&slot, &memory, x));
         for (;; tries++) {
             VSL_TRY(vsl_field_copy(&trial, x));
             VSL_TRY(vsl_field_axpby(&trial, step, &d, 1));
-            VSL_TRY(objective(ctx, &energy_new, &g_new, &trial));
+            VSL_TRY(objective(ctx, &energy_new, &memory.y[slot], &trial));
             r.evaluations++;
             if (energy_new <= energy + 1e-4 * step * slope || tries == MAX_BACKTRACKS) {
                 break;
@@ -117,9 +135,8 @@ VslStatus reg_lbfgs(RegLbfgsResult *out, VslField *x, RegObjective *objective, R
             memory.size = 0;
             continue;
         }
-        VSL_TRY(remember(&memory, &d, step, &g_new, &g));
+        VSL_TRY(remember(&memory, slot, &d, step, &g));
         VSL_TRY(vsl_field_copy(x, &trial));
-        VSL_TRY(vsl_field_copy(&g, &g_new));
         VSL_TRY(vsl_field_dot(&gg, &g, &g));
         past[r.iterations % window] = energy;
         energy = energy_new;
@@ -137,7 +154,7 @@ out:
         vsl_field_free(&memory.s[i]);
         vsl_field_free(&memory.y[i]);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         vsl_field_free(all[i]);
     }
     return st;

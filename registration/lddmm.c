@@ -13,7 +13,13 @@
 
 /* The optimisation may follow a geodesic this much more coarsely than the result that is written: its gradient is exact
  * for whatever steps it takes. */
-enum { SLACK = 10, MOST_STEPS = 64 };
+enum { SLACK = 40, MOST_STEPS = 64 };
+
+/* No voxel of the result shall fold, or come near it: while one keeps less than LEAST_VOLUME of its volume, the last
+ * level goes on for some iterations with a floor of RAISED, and then higher, around it. */
+#define LEAST_VOLUME 0.01
+#define RAISED 0.2
+enum { MOST_REPAIRS = 8, REPAIR_ITERATIONS = 4 };
 
 #define AT(field) offsetof(VslLddmmOptions, field)
 const VslOption vsl_lddmm_option_table[] = {
@@ -22,7 +28,7 @@ const VslOption vsl_lddmm_option_table[] = {
     {"alpha-mm2", VSL_OPT_DOUBLE, AT(alpha_mm2), 200, 0.01, 1e6, "mm^2",
      "width of the velocity kernel: L = (1 - alpha Laplacian)^power", NULL},
     {"power", VSL_OPT_DOUBLE, AT(power), 1, 1, 4, "", "smoothness of the velocity kernel", NULL},
-    {"weight", VSL_OPT_DOUBLE, AT(weight), 750, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
+    {"weight", VSL_OPT_DOUBLE, AT(weight), 850, 1e-6, 1e9, "1/mm^3", "weight of the similarity against the energy",
      NULL},
     {"volume-floor", VSL_OPT_DOUBLE, AT(volume_floor), 0.1, 0.01, 0.9, "",
      "Jacobian determinant below which compression is penalised", NULL},
@@ -32,13 +38,13 @@ const VslOption vsl_lddmm_option_table[] = {
      "half-width of the large LNCC window, in voxels of each level", NULL},
     {"small-window", VSL_OPT_INT, AT(small_window), 2, 1, 64, "voxels",
      "half-width of the small LNCC window; the two energies are averaged", NULL},
-    {"band-mm", VSL_OPT_DOUBLE, AT(band_mm), 3.6, 0.1, 1000, "mm", "finest spacing of the velocity's grid", NULL},
-    {"band-nodes", VSL_OPT_INT, AT(band_nodes), 56, 8, 1024, "",
+    {"band-mm", VSL_OPT_DOUBLE, AT(band_mm), 4, 0.1, 1000, "mm", "finest spacing of the velocity's grid", NULL},
+    {"band-nodes", VSL_OPT_INT, AT(band_nodes), 48, 8, 1024, "",
      "most nodes of that grid along the image's longest axis; larger images get a coarser one", NULL},
     {"levels", VSL_OPT_INT, AT(levels), 3, 1, 8, "", "levels of the image pyramid", NULL},
     {"finest-mm", VSL_OPT_DOUBLE, AT(finest_mm), 0.1, 0.01, 1000, "mm", "finest image spacing used", NULL},
     {"iterations", VSL_OPT_INT, AT(iterations), 30, 1, 10000, "", "most iterations on a coarse level", NULL},
-    {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 18, 1, 10000, "", "most iterations on the finest level",
+    {"fine-iterations", VSL_OPT_INT, AT(fine_iterations), 22, 1, 10000, "", "most iterations on the finest level",
      NULL},
     {"time-steps", VSL_OPT_INT, AT(time_steps), 2, 1, 32, "", "fewest Runge-Kutta steps of the geodesic", NULL},
     {"drift", VSL_OPT_DOUBLE, AT(drift), 5e-4, 1e-9, 1, "",
@@ -52,18 +58,17 @@ void vsl_lddmm_preset(VslLddmmOptions *opt, VslPreset preset)
     switch (preset) {
     case VSL_PRESET_FAST:
         opt->band_mm = 4.6;
+        opt->weight = 750;
         opt->fine_iterations = 9;
         break;
     case VSL_PRESET_DEFAULT: break;
     case VSL_PRESET_ACCURATE:
-        opt->band_mm = 3;
-        opt->band_nodes = 72;
-        opt->weight = 850;
+        opt->band_mm = 2.6;
+        opt->band_nodes = 80;
+        opt->weight = 1000;
         opt->iterations = 50;
         opt->fine_iterations = 40;
         opt->tolerance = 5e-4;
-        opt->volume_floor = 0.2;
-        opt->volume_weight = 5000;
         break;
     }
 }
@@ -164,17 +169,39 @@ out:
     return st;
 }
 
-/* x on this level from the velocity of the level before. */
-static VslStatus carry_over(VslField *x, RegProblem *to, RegFlow *from, const VslField *x_from)
+/* What a level leaves to the next: its velocity, and the transform of its grid. The rest of its memory goes. */
+typedef struct Legacy {
+    VslField v;
+    VslFilter *filter;
+    int steps;
+} Legacy;
+
+static void free_legacy(Legacy *old)
+{
+    vsl_field_free(&old->v);
+    vsl_filter_free(&old->filter);
+}
+
+static VslStatus leave(Legacy *out, RegProblem *problem, VslField *x)
 {
     VslStatus st = VSL_OK;
-    VslField v = {0};
-    VSL_TRY(vsl_field_new(&v, to->be, from->n, 3));
-    VSL_TRY(vsl_filter_apply(from->filter, &v, x_from, &from->inverse_root));
-    VSL_TRY(vsl_filter_resample(to->flow.filter, x, from->filter, &v));
+    RegFlow *f = &problem->flow;
+    VSL_TRY(vsl_filter_apply(f->filter, x, x, &f->inverse_root));
+    *out = (Legacy){*x, f->filter, f->steps};
+    *x = (VslField){.be = x->be};
+    f->filter = NULL;
+    reg_problem_free(problem);
+out:
+    return st;
+}
+
+/* x on this level from the velocity of the level before. */
+static VslStatus carry_over(VslField *x, RegProblem *to, const Legacy *old)
+{
+    VslStatus st = VSL_OK;
+    VSL_TRY(vsl_filter_resample(to->flow.filter, x, old->filter, &old->v));
     VSL_TRY(vsl_filter_apply(to->flow.filter, x, x, &to->flow.root));
 out:
-    vsl_field_free(&v);
     return st;
 }
 
@@ -201,6 +228,46 @@ out:
     return st;
 }
 
+static VslStatus descend(VslField *x, RegProblem *problem, RegLbfgsResult *result, Run *run, int iterations)
+{
+    Level ctx = {run, problem};
+    const double voxel = problem->flow.h[0] * problem->flow.h[1] * problem->flow.h[2];
+    const RegLbfgsOptions lbfgs = {.iterations = iterations,
+                                   .history = 5,
+                                   .first_step = 1.0 / sqrt(voxel),
+                                   .energy_tolerance = run->opt->tolerance,
+                                   .window = 5,
+                                   .gradient_tolerance = 1e-4};
+    return reg_lbfgs(result, x, objective, on_iteration, &ctx, &lbfgs);
+}
+
+/* Evaluates the end of the optimisation along the geodesic as it will be shot, pushed away from folds where it came too
+ * close. */
+static VslStatus finish(VslField *x, RegProblem *problem, VslLddmmResult *r, Run *run)
+{
+    VslStatus st = VSL_OK;
+    run->share = 0; /* all the work that was foreseen is done */
+    problem->drift_limit = run->opt->drift;
+    for (int round = 0;; round++) {
+        RegLbfgsResult result = {0};
+        double e = 0;
+        int64_t pressed = 0;
+        VSL_TRY(reg_problem_evaluate(problem, &e, NULL, x));
+        VSL_TRY(reg_problem_raise_floor(problem, &pressed, LEAST_VOLUME, fmin(RAISED * (1 + round), 0.8)));
+        if (pressed == 0 || problem->volume_weight == 0 || round == MOST_REPAIRS) {
+            break;
+        }
+        if (round >= 2) { /* images that pull this hard need more than a higher floor */
+            problem->volume_weight *= 4;
+        }
+        VSL_TRY(descend(x, problem, &result, run, REPAIR_ITERATIONS));
+        r->iterations += result.iterations;
+        r->evaluations += result.evaluations;
+    }
+out:
+    return st;
+}
+
 /* One level: images at `spacing`, velocity at `node` mm; x and problem move from the level before to this one. */
 static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *result, Run *run, Images *images,
                            double spacing, const VslGrid *band, const VslKernel *kernel, const VslAffine *affine,
@@ -209,6 +276,7 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     VslStatus st = VSL_OK;
     Images level = {0};
     RegProblem next = {0};
+    Legacy old = {0};
     VslField x_next = {0};
     VslVolume mask = {0};
     VslBackend *be = x->be;
@@ -219,7 +287,6 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
                                                {opt->small_window, opt->small_window, opt->small_window}},
                                 .eps = 1e-4,
                                 .bins = 32};
-    Level ctx = {run, &next};
     VSL_TRY(coarsen_all(&level, images, spacing, vsl_backend_threads(be)));
     if (run->level + 1 == run->levels) { /* the last to need them */
         free_images(images);
@@ -227,18 +294,21 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
     vsl_grid_spacing(sim.spacing_mm, &level.fixed.grid);
     VSL_TRY(overlap_mask(&mask, &level.fixed.grid, &level.moving.grid, affine,
                          level.fixed_mask.data ? &level.fixed_mask : NULL));
-    const int steps = x->data ? problem->flow.steps : opt->time_steps;
-    VSL_TRY(reg_problem_new(&next, be, band, kernel, steps, &level.fixed, &level.moving, mask.data ? &mask : NULL,
-                            level.moving_mask.data ? &level.moving_mask : NULL, affine, &sim, opt->weight));
+    old.steps = opt->time_steps;
+    if (x->data) {
+        VSL_TRY(leave(&old, problem, x));
+    }
+    VSL_TRY(reg_problem_new(&next, be, band, kernel, old.steps, &level.fixed, &level.moving, mask.data ? &mask : NULL,
+                            level.moving_mask.data ? &level.moving_mask : NULL, affine, &sim, opt->weight,
+                            opt->volume_floor));
     next.drift_limit = SLACK * opt->drift;
-    next.volume_floor = opt->volume_floor;
     next.volume_weight = opt->volume_weight > 0 ? opt->volume_weight : 0;
     free_images(&level);
     vsl_volume_free(&mask);
     VSL_TRY(vsl_field_new(&x_next, be, band->n, 3));
-    if (x->data) {
-        VSL_TRY(carry_over(&x_next, &next, &problem->flow, x));
-        reg_problem_free(problem);
+    if (old.v.data) {
+        VSL_TRY(carry_over(&x_next, &next, &old));
+        free_legacy(&old);
     }
     if (similarity_before) { /* of the undeformed images, on the finest level */
         VslField zero = {0};
@@ -250,15 +320,7 @@ static VslStatus run_level(VslField *x, RegProblem *problem, RegLbfgsResult *res
         *similarity_before = next.last_similarity;
         next.evaluations = 0; /* the level starts now */
     }
-    const double voxel = next.flow.h[0] * next.flow.h[1] * next.flow.h[2];
-    const RegLbfgsOptions lbfgs = {.iterations = run->most,
-                                   .history = 5,
-                                   .first_step = 1.0 / sqrt(voxel),
-                                   .energy_tolerance = opt->tolerance,
-                                   .window = 5,
-                                   .gradient_tolerance = 1e-4};
-    VSL_TRY(reg_lbfgs(result, &x_next, objective, on_iteration, &ctx, &lbfgs));
-    vsl_field_free(x);
+    VSL_TRY(descend(&x_next, &next, result, run, run->most));
     *x = x_next;
     x_next = (VslField){0};
     *problem = next;
@@ -267,6 +329,7 @@ out:
     free_images(&level);
     vsl_volume_free(&mask);
     vsl_field_free(&x_next);
+    free_legacy(&old);
     reg_problem_free(&next);
     return st;
 }
@@ -349,7 +412,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     for (int l = 0; l < opt.levels; l++) {
         RegLbfgsResult result = {0};
         const int coarser = opt.levels - 1 - l;
-        const double ratio = coarser == 0 ? 1 : pow(5.0 / 3.0, coarser); /* band 40, 24, 15: it grows over the levels */
+        const double ratio = coarser == 0 ? 1 : pow(5.0 / 3.0, coarser); /* the band grows over the levels */
         int64_t n[3];
         for (int d = 0; d < 3; d++) {
             const int64_t wanted = vsl_fft_length((int64_t)ceil((double)finest_band.n[d] / ratio));
@@ -373,8 +436,8 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
         r.energy_before = result.energy_before;
         r.energy_after = result.energy_after;
     }
-    double e = 0, voxels_mm3 = vsl_grid_voxel_mm3(&problem.grid) * (double)vsl_grid_voxels(&problem.grid);
-    VSL_TRY(reg_problem_evaluate(&problem, &e, NULL, &x));
+    const double voxels_mm3 = vsl_grid_voxel_mm3(&problem.grid) * (double)vsl_grid_voxels(&problem.grid);
+    VSL_TRY(finish(&x, &problem, &r, &run));
     r.similarity_before = -before / voxels_mm3;
     r.similarity_after = -problem.last_similarity / voxels_mm3;
     r.geodesic.fixed = fixed->grid;

@@ -47,10 +47,11 @@ out:
 VslStatus reg_problem_new(RegProblem *out, VslBackend *be, const VslGrid *band_grid, const VslKernel *kernel, int steps,
                           const VslVolume *fixed, const VslVolume *moving, const VslVolume *fixed_mask,
                           const VslVolume *moving_mask, const VslAffine *affine, const RegSimilarityOptions *similarity,
-                          double weight)
+                          double weight, double volume_floor)
 {
     VslStatus st = VSL_OK;
     RegProblem p = {.be = be, .grid = fixed->grid, .weight = weight};
+    RegSimilarityOptions sim = *similarity;
     VslAffine moving_from_ras, ras_to_moving;
     double h[3];
     VSL_CHECK(vsl_grid_voxels(&fixed->grid) <= INT32_MAX && vsl_grid_voxels(&moving->grid) <= INT32_MAX,
@@ -70,13 +71,16 @@ VslStatus reg_problem_new(RegProblem *out, VslBackend *be, const VslGrid *band_g
         VSL_TRY(upload(&p.moving_mask, be, moving_mask));
         VSL_TRY(vsl_field_new(&p.warped_mask, be, fixed->grid.n, 1));
     }
-    VSL_TRY(reg_similarity_new(&p.similarity, be, &p.fixed, fixed_mask ? &p.mask : NULL, similarity));
+    VSL_TRY(vsl_field_new(&p.slope, be, fixed->grid.n, 3 * fixed->channels));
+    sim.scratch = &p.slope;
+    VSL_TRY(reg_similarity_new(&p.similarity, be, &p.fixed, fixed_mask ? &p.mask : NULL, &sim));
     vsl_field_free(&p.mask); /* the similarity has its own copy */
     VSL_TRY(vsl_field_new(&p.warped, be, fixed->grid.n, fixed->channels));
     VSL_TRY(vsl_field_new(&p.grad, be, fixed->grid.n, fixed->channels));
-    VSL_TRY(vsl_field_new(&p.slope, be, fixed->grid.n, 3 * fixed->channels));
     VSL_TRY(vsl_field_new(&p.eta, be, p.lattice.n, 3));
     VSL_TRY(vsl_field_new(&p.jac, be, p.lattice.n, 1));
+    VSL_TRY(vsl_field_new(&p.floor, be, p.lattice.n, 1));
+    VSL_TRY(p.flow.op->fill(&p.floor, (float)volume_floor));
     *out = p;
     memset(&p, 0, sizeof p);
 out:
@@ -88,8 +92,8 @@ void reg_problem_free(RegProblem *p)
 {
     reg_flow_free(&p->flow);
     reg_similarity_free(&p->similarity);
-    VslField *fields[] = {&p->fixed, &p->moving, &p->mask, &p->moving_mask, &p->warped,
-                          &p->slope, &p->grad,   &p->eta,  &p->warped_mask, &p->jac};
+    VslField *fields[] = {&p->fixed, &p->moving, &p->mask,        &p->moving_mask, &p->warped, &p->slope,
+                          &p->grad,  &p->eta,    &p->warped_mask, &p->jac,         &p->floor};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         vsl_field_free(fields[i]);
     }
@@ -116,7 +120,7 @@ static VslStatus evaluate(RegProblem *p, double *energy, VslField *gradient, con
     }
     VSL_TRY(st);
     VSL_TRY(reg_flow_pull_back(f, p->lattice.n, &p->lattice_to_band));
-    VSL_TRY(f->op->warp(&p->warped, gradient ? &p->slope : NULL, &p->moving, &f->y[0], &p->lattice, &p->to_moving));
+    VSL_TRY(f->op->warp(&p->warped, NULL, &p->moving, &f->y[0], &p->lattice, &p->to_moving));
     if (p->moving_mask.data) {
         VSL_TRY(f->op->warp_mask(&p->warped_mask, &p->moving_mask, &f->y[0], &p->lattice, &p->to_moving));
     }
@@ -126,15 +130,16 @@ static VslStatus evaluate(RegProblem *p, double *energy, VslField *gradient, con
     *energy = 0.5 * voxel * xx + p->weight * p->last_similarity;
     if (p->volume_weight > 0 && !gradient) {
         double volume = 0;
-        VSL_TRY(f->op->volume_penalty(&volume, NULL, &p->jac, &f->y[0], p->volume_floor, 0));
+        VSL_TRY(f->op->volume_penalty(&volume, NULL, &p->jac, &f->y[0], &p->floor, 0));
         *energy += p->volume_weight * voxel * volume;
     }
     if (gradient) {
+        /* The slopes lie where the similarity had its scratch: a second warp costs less than three planes more. */
+        VSL_TRY(f->op->warp(&p->warped, &p->slope, &p->moving, &f->y[0], &p->lattice, &p->to_moving));
         VSL_TRY(f->op->restrict_force(&p->eta, &p->grad, &p->slope, &p->lattice, p->weight));
         if (p->volume_weight > 0) {
             double volume = 0;
-            VSL_TRY(
-                f->op->volume_penalty(&volume, &p->eta, &p->jac, &f->y[0], p->volume_floor, p->volume_weight * voxel));
+            VSL_TRY(f->op->volume_penalty(&volume, &p->eta, &p->jac, &f->y[0], &p->floor, p->volume_weight * voxel));
             *energy += p->volume_weight * voxel * volume;
         }
         VSL_TRY(reg_flow_adjoint(f, gradient, &p->eta));
@@ -154,5 +159,66 @@ VslStatus reg_problem_evaluate(void *problem, double *energy, VslField *gradient
         *energy = INFINITY;
         return VSL_OK;
     }
+    return st;
+}
+
+/* The lattice nodes within two of a voxel: those that its position is interpolated from, and their neighbours in J. */
+static void raise_around(float *floors, const RegProblem *p, int64_t voxel, float raised)
+{
+    const RegLattice *l = &p->lattice;
+    const int64_t *n = p->grid.n, x[3] = {voxel % n[0], voxel / n[0] % n[1], voxel / (n[0] * n[1])};
+    int64_t low[3], high[3];
+    for (int d = 0; d < 3; d++) {
+        const int64_t node = (int64_t)floor(l->scale[d] * (double)x[d] + l->offset[d]);
+        low[d] = node - 1 > 0 ? node - 1 : 0;
+        high[d] = node + 2 < l->n[d] - 1 ? node + 2 : l->n[d] - 1;
+    }
+    for (int64_t k = low[2]; k <= high[2]; k++) {
+        for (int64_t j = low[1]; j <= high[1]; j++) {
+            for (int64_t i = low[0]; i <= high[0]; i++) {
+                float *f = floors + (k * l->n[1] + j) * l->n[0] + i;
+                *f = *f < raised ? raised : *f;
+            }
+        }
+    }
+}
+
+VslStatus reg_problem_raise_floor(RegProblem *p, int64_t *count, double least, double raised)
+{
+    VslStatus st = VSL_OK;
+    VslAffine to_band = vsl_affine_identity();
+    VslField y = p->slope, jac = p->grad, limit = p->warped; /* free between evaluations */
+    const int64_t voxels = vsl_grid_voxels(&p->grid), nodes = vsl_field_count(&p->floor);
+    double voxel = 1, pressed = 0; /* voxel: volume of an image voxel in band voxels, the determinants' unit */
+    float *host = NULL, *floors = NULL;
+    y.channels = 3;
+    jac.channels = limit.channels = 1;
+    for (int d = 0; d < 3; d++) {
+        to_band.m[d][d] = p->lattice.scale[d];
+        to_band.m[d][3] = p->lattice.offset[d] + (double)p->lattice.origin[d];
+        voxel *= p->grid.n[d] > 1 ? p->lattice.scale[d] : 1;
+    }
+    VSL_TRY(p->flow.op->particles_start(&y, &to_band));
+    VSL_TRY(reg_flow_carry(&p->flow, &y, 0));
+    VSL_TRY(p->flow.op->fill(&limit, (float)(least * voxel)));
+    VSL_TRY(p->flow.op->volume_penalty(&pressed, NULL, &jac, &y, &limit, 0));
+    *count = 0;
+    if (!(pressed > 0)) {
+        goto out;
+    }
+    VSL_TRY(VSL_NEW(&host, voxels, "determinants"));
+    VSL_TRY(VSL_NEW(&floors, nodes, "volume floor"));
+    VSL_TRY(vsl_field_download(host, &jac, voxels));
+    VSL_TRY(vsl_field_download(floors, &p->floor, nodes));
+    for (int64_t q = 0; q < voxels; q++) {
+        if ((double)host[q] < least * voxel) {
+            raise_around(floors, p, q, (float)raised);
+            ++*count;
+        }
+    }
+    VSL_TRY(vsl_field_upload(&p->floor, floors, nodes));
+out:
+    vsl_free(host);
+    vsl_free(floors);
     return st;
 }

@@ -21,10 +21,10 @@ typedef struct RegProblem {
     VslGrid grid;                              /* fixed image at this level */
     VslField fixed, moving, mask, moving_mask; /* masks empty when there are none */
     RegSimilarity *similarity;
-    VslField warped, slope, grad, warped_mask, eta, jac;
-    double weight;                      /* of the similarity */
-    double volume_floor, volume_weight; /* see RegKernels.volume_penalty; weight 0 = off */
-    double drift_limit; /* more time steps are taken when <m, v> drifts by more along the geodesic; 0 = never */
+    VslField warped, slope, grad, warped_mask, eta, jac, floor;
+    double weight;        /* of the similarity */
+    double volume_weight; /* of the penalty below `floor`, see RegVolumePenaltyFn; 0 = off */
+    double drift_limit;   /* more time steps are taken when <m, v> drifts by more along the geodesic; 0 = never */
     double last_similarity, last_norm2, last_drift; /* of the last evaluation */
     int evaluations;
 } RegProblem;
@@ -35,10 +35,16 @@ VSL_MUST_USE VslStatus reg_problem_new(RegProblem *out, VslBackend *be, const Vs
                                        const VslKernel *kernel, int steps, const VslVolume *fixed,
                                        const VslVolume *moving, const VslVolume *fixed_mask,
                                        const VslVolume *moving_mask, const VslAffine *affine,
-                                       const RegSimilarityOptions *similarity, double weight);
+                                       const RegSimilarityOptions *similarity, double weight, double volume_floor);
 void reg_problem_free(RegProblem *p);
 /** E and, when gradient is not NULL, dE/dx. RegObjective for reg_lbfgs: a trial that is not finite gives infinity. */
 VslStatus reg_problem_evaluate(void *problem, double *energy, VslField *gradient, const VslField *x);
+/**
+ * Counts the inner voxels that keep less than `least` of their volume under the geodesic of the last evaluation, on the
+ * image grid itself: the penalty of the energy sees the lattice only. Around each of them the lattice's floor rises to
+ * `raised`.
+ */
+VSL_MUST_USE VslStatus reg_problem_raise_floor(RegProblem *p, int64_t *count, double least, double raised);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@ struct RegSimilarity {
     VslField weight;  /* own: mask times the warped moving mask, made on first use */
     VslField windows; /* LNCC: 3 planes per channel and window size, see RegKernels.lncc_prepare */
     VslField scratch; /* LNCC: 3 planes */
+    int own_scratch;
     RegMi *mi[MAX_CHANNELS];
     double voxel_mm3;
 };
@@ -77,6 +78,7 @@ VslStatus reg_similarity_new(RegSimilarity **out, VslBackend *be, const VslField
     VSL_TRY(VSL_NEW0(&s, 1, "similarity"));
     *s = (RegSimilarity){.be = be, .op = reg_kernels(be), .opt = *opt, .fixed = *fixed};
     s->opt.windows = opt->windows > 1 ? 2 : 1;
+    s->opt.scratch = NULL; /* the caller's struct may move */
     s->voxel_mm3 = opt->spacing_mm[0] * opt->spacing_mm[1] * opt->spacing_mm[2];
     for (int c = 0; c < fixed->channels; c++) {
         s->opt.channel_weight[c] = opt->channel_weight[c] > 0 ? opt->channel_weight[c] : 1;
@@ -91,7 +93,12 @@ VslStatus reg_similarity_new(RegSimilarity **out, VslBackend *be, const VslField
     case VSL_SIMILARITY_LNCC:
         VSL_CHECK(opt->eps > 0, VSL_E_ARG, "LNCC variance floor %g, expected > 0", opt->eps);
         VSL_TRY(vsl_field_new(&s->windows, be, fixed->n, 3 * fixed->channels * s->opt.windows));
-        VSL_TRY(vsl_field_new(&s->scratch, be, fixed->n, 3));
+        if (opt->scratch) {
+            s->scratch = *opt->scratch;
+        } else {
+            VSL_TRY(vsl_field_new(&s->scratch, be, fixed->n, 3));
+            s->own_scratch = 1;
+        }
         VSL_TRY(prepare_windows(s, &s->mask));
         break;
     case VSL_SIMILARITY_MI:
@@ -122,7 +129,9 @@ void reg_similarity_free(RegSimilarity **s)
         vsl_field_free(&(*s)->mask);
         vsl_field_free(&(*s)->weight);
         vsl_field_free(&(*s)->windows);
-        vsl_field_free(&(*s)->scratch);
+        if ((*s)->own_scratch) {
+            vsl_field_free(&(*s)->scratch);
+        }
         vsl_free(*s);
         *s = NULL;
     }

@@ -35,6 +35,7 @@ typedef struct RegSimilarityOptions {
     double warped_range[2]; /* MI: intensities that the bins span; equal: those of the first image evaluated */
     double spacing_mm[3];
     double channel_weight[8]; /* one per channel, NULL-like zeros mean 1 */
+    const VslField *scratch;  /* LNCC: 3 planes or more, written over by every evaluation; NULL: it makes its own */
 } RegSimilarityOptions;
 
 typedef struct RegSimilarity RegSimilarity;

@@ -229,18 +229,18 @@ TEST(volume_penalties_agree)
     for (int q = 0; q < SETTINGS; q++) {
         const Setting *c = settings + q;
         Pair y = positions_new(c, 0.35), eta = pair_new(c->lattice, 3, 70, 0.1, 0),
-             jac = pair_new(c->lattice, 1, 71, 1, 0);
+             jac = pair_new(c->lattice, 1, 71, 1, 0), floor = pair_new(c->lattice, 1, 72, 0.05, 0.7);
         double with[SIDES], without[SIDES];
         for (int s = 0; s < SIDES; s++) {
-            CHECK_OK(table(s)->volume_penalty(&without[s], NULL, &jac.on[s], &y.on[s], 0.7, 0));
-            CHECK_OK(table(s)->volume_penalty(&with[s], &eta.on[s], &jac.on[s], &y.on[s], 0.7, 2.5));
+            CHECK_OK(table(s)->volume_penalty(&without[s], NULL, &jac.on[s], &y.on[s], &floor.on[s], 0));
+            CHECK_OK(table(s)->volume_penalty(&with[s], &eta.on[s], &jac.on[s], &y.on[s], &floor.on[s], 2.5));
         }
         CHECK(with[CPU] > 0); /* some nodes are below the floor */
         numbers_check(without, 1e-5, "volume penalty without its derivative");
         numbers_check(with, 1e-5, "volume penalty");
         pair_check(&jac, 1e-6, "determinants");
         pair_check(&eta, 1e-5, "derivative of the volume penalty");
-        pair_free(&y), pair_free(&eta), pair_free(&jac);
+        pair_free(&y), pair_free(&eta), pair_free(&jac), pair_free(&floor);
     }
 }
 
@@ -416,8 +416,7 @@ static void compare_evaluations(const VslGrid *grid, int channels, int masked, V
     for (int s = 0; s < SIDES; s++) {
         RegProblem p = {0};
         CHECK_OK(reg_problem_new(&p, sides[s], &band, &kernel, 3, &fixed, &moving, masked ? &mask : NULL,
-                                 masked ? &mask : NULL, &map, &sim, 100));
-        p.volume_floor = 0.9;
+                                 masked ? &mask : NULL, &map, &sim, 100, 0.9));
         p.volume_weight = 50;
         CHECK_OK(reg_problem_evaluate(&p, &energy[s], &gradient.on[s], &x.on[s]));
         similarity[s] = p.last_similarity;

@@ -168,7 +168,7 @@ static double shoot(int steps, double *value, VslField *particles)
     CHECK_OK(vsl_field_dot(&vv, &f.v[0], &f.v[0]));
     CHECK_OK(vsl_field_axpby(&f.m[0], 9 * sqrt((double)vsl_field_count(&f.v[0]) / 3 / vv), &f.m[0], 0));
     CHECK_OK(reg_flow_shoot(&f, &norm2, &drift));
-    *value = f.v[4 * steps].data[3333];
+    *value = f.v[2 * steps].data[3333];
     const VslAffine identity = vsl_affine_identity();
     CHECK_OK(vsl_field_new(particles, be, n, 3));
     CHECK_OK(f.op->particles_start(particles, &identity));

@@ -81,8 +81,7 @@ static void check_case(const Case *c, uint64_t stream)
     vsl_grid_spacing(sim.spacing_mm, &fixed_grid);
     CHECK_OK(vsl_backend_open(&be, "cpu", 2));
     CHECK_OK(reg_problem_new(&p, be, &band, &kernel, 5, &fixed, &moving, c->with_masks ? &fixed_mask : NULL, NULL,
-                             &affine, &sim, 3.0));
-    p.volume_floor = 0.95; /* reached by this deformation, so that the penalty's derivative counts */
+                             &affine, &sim, 3.0, 0.95)); /* a floor that this deformation reaches */
     p.volume_weight = 20;
     VslField *all[4] = {&x, &d, &g, &trial};
     for (int i = 0; i < 4; i++) {
