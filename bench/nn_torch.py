@@ -49,7 +49,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = norm(channels)
-        self.query, self.key, self.value, self.out = (nn.Linear(channels, channels) for _ in range(4))
+        self.query, self.value, self.out = (nn.Linear(channels, channels) for _ in range(3))
+        self.key = nn.Linear(channels, channels, bias=False)
 
     def forward(self, x):
         b, c = x.shape[:2]

@@ -18,7 +18,14 @@ include(CheckLanguage)
 check_language(CXX)
 if(CMAKE_CXX_COMPILER)
     enable_language(CXX)
-    # Its package sets what it likes; only its targets are used.
+    # Its package sets what it likes; only its targets are used. That of 2.x with CUDA names a library which newer
+    # toolkits have no more.
+    if(CMAKE_PREFIX_PATH OR VSL_CUDA)
+        find_package(CUDAToolkit QUIET)
+        if(CUDAToolkit_FOUND AND NOT TARGET CUDA::nvToolsExt)
+            add_library(CUDA::nvToolsExt INTERFACE IMPORTED GLOBAL)
+        endif()
+    endif()
     if(VSL_TORCH STREQUAL "AUTO")
         find_package(Torch QUIET)
     else()

@@ -57,7 +57,7 @@ extern "C" NnTensor *nn_grad(NnScope *s, NnTensor *loss, NnTensor *leaf)
 {
     return run(s, "nn_grad", {loss, leaf}, [&] {
         const LeafOnly only(s->rt);
-        at::AutoGradMode mode(false);
+        c10::AutoGradMode mode(false);
         if (!loss->t.requires_grad()) {
             throw Failure(VSL_E_ARG, "the loss depends on nothing that wants a gradient");
         }
@@ -172,7 +172,7 @@ extern "C" NnTensor *nn_custom(NnScope *s, const NnCustom *op, int inputs, NnTen
         const std::vector<NnBuffer> x = buffers(host);
         check_call(op->forward(buffer(out), inputs, x.data(), op->user), op->name, "forward");
         Tensor result = s->rt->device.is_cpu() ? out.detach() : out.to(s->rt->device);
-        if (is_wanted && at::GradMode::is_enabled()) {
+        if (is_wanted && c10::GradMode::is_enabled()) {
             if (!op->backward) {
                 throw Failure(VSL_E_UNSUPPORTED, "'%s' has no backward, but a gradient through it is wanted", op->name);
             }
@@ -235,7 +235,7 @@ struct CheckpointNode : public torch::autograd::Node {
         if (!grads[0].defined()) {
             return result;
         }
-        at::AutoGradMode mode(true);
+        c10::AutoGradMode mode(true);
         std::vector<Tensor> leaves;
         variable_list wanted;
         for (size_t i = 0; i < in.size(); i++) {
@@ -279,7 +279,7 @@ extern "C" NnTensor *nn_checkpoint(NnScope *s, NnBody *body, int inputs, NnTenso
                                    size_t user_bytes)
 {
     return run(s, "nn_checkpoint", {}, [&] {
-        const bool records = at::GradMode::is_enabled();
+        const bool records = c10::GradMode::is_enabled();
         std::vector<Tensor> given;
         for (int i = 0; i < inputs; i++) {
             check_args({in[i]});

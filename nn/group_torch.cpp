@@ -109,7 +109,7 @@ template <class Fill, class Use>
 static void together(NnScope *s, NnGroup *g, const char *op, int64_t count, at::ScalarType type, Fill fill, Use use)
 {
     try {
-        at::AutoGradMode mode(false);
+        c10::AutoGradMode mode(false);
         Tensor flat = at::zeros({count + 1}, at::TensorOptions().dtype(type).device(g->rt->device));
         if (s->status == VSL_OK) {
             fill(flat);

@@ -5,6 +5,7 @@
 #define VSL_NN_TORCH_PRIVATE_H
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <atomic>
 #include <deque>
@@ -105,7 +106,7 @@ template <class F> NnTensor *run(NnScope *s, const char *op, Args args, F body) 
     }
     try {
         check_args(args);
-        at::AutoGradMode mode(s->records());
+        c10::AutoGradMode mode(s->records());
         return s->own(body());
     } catch (...) {
         return s->fail_caught(op, args);
@@ -120,7 +121,7 @@ template <class F> void effect(NnScope *s, const char *op, Args args, F body) no
     }
     try {
         check_args(args);
-        at::AutoGradMode mode(false);
+        c10::AutoGradMode mode(false);
         body();
     } catch (...) {
         s->fail_caught(op, args);
@@ -131,7 +132,7 @@ template <class F> void effect(NnScope *s, const char *op, Args args, F body) no
 template <class F> VslStatus guarded(const char *where, F body) noexcept
 {
     try {
-        at::AutoGradMode mode(false);
+        c10::AutoGradMode mode(false);
         body();
         return VSL_OK;
     } catch (...) {
