@@ -1,5 +1,5 @@
 #!/bin/sh
-# Called by ./run bench [pairs|large|heads|kernels|all|report] [options of compare.py], or
+# Called by ./run bench [pairs|large|heads|kernels|nn|all|report] [options of compare.py], or
 # ./run bench ptdr chest|simulator [options of ptdr.py].
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,6 +20,9 @@ if [ "$part" = kernels ] || [ "$part" = all ]; then
 fi
 if [ "$part" = kernels ]; then
     exit 0
+fi
+if [ "$part" = nn ]; then # Debian's python3-torch, which is the LibTorch that the command was built with
+    exec /usr/bin/python3 bench/nn_torch.py build/release/bench/bench_nn "$@"
 fi
 # The peers' Python packages live in a folder of their own, which nothing else uses.
 venv=${VSL_BENCH_VENV:-build/bench-venv}

@@ -114,7 +114,8 @@ void give_back(void *data)
     p.idle_bytes += (int64_t)h.capacity;
 }
 
-/* LibTorch 2.3 took the const from `allocate` and added `copy_data`; of both forms each version overrides its own. */
+/* LibTorch 2.3 took the const from `allocate` and added `copy_data`; of both forms each version overrides its own, so
+ * that none may be marked as overriding. */
 class Allocator : public c10::Allocator
 {
   public:
@@ -126,7 +127,7 @@ class Allocator : public c10::Allocator
     {
         return made(bytes);
     }
-    c10::DeleterFnPtr raw_deleter() const override
+    c10::DeleterFnPtr raw_deleter() const
     {
         return &give_back;
     }
