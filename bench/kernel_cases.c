@@ -353,7 +353,10 @@ static VslStatus check_warp(Setup *s) /* particles at rest leave the image as it
     double worst = 0, rms = 0;
     VSL_TRY(run_warp(s));
     VSL_TRY(difference(&worst, &rms, &p->warped, &p->moving));
-    st = expect("rms of warped - moving", rms, 0, 1e-3); /* positions are float: 1e-5 voxel */
+    VSL_TRY(expect("rms of warped - moving", rms, 0, 1e-3)); /* positions are float: 1e-5 voxel */
+    /* timed off voxel centres, which a registration leaves with its first step */
+    VSL_TRY(p->flow.op->fill(&s->cot, 0.3f));
+    VSL_TRY(p->flow.op->particles_step(&s->positions, &s->positions, &s->cot, &s->cot, 1, p->flow.h));
 out:
     return st;
 }

@@ -92,15 +92,12 @@ VSL_BODY void reg_warp_voxel(const RegWarpArgs *w, int64_t q)
             w->warped[c * w->plane + q] = reg_sample(moving, cell);
             continue;
         }
-        const RegSlope s = reg_sample_slope(moving, cell);
-        /* beyond the border the clamped interpolant is flat across it */
-        const float gx = at.x > 0 && at.x < (float)(size.nx - 1) ? s.dx : 0,
-                    gy = at.y > 0 && at.y < (float)(size.ny - 1) ? s.dy : 0,
-                    gz = at.z > 0 && at.z < (float)(size.nz - 1) ? s.dz : 0;
+        const RegSlope s =
+            reg_near_kink(size, at, cell) ? reg_slope_averaged(moving, size, at) : reg_sample_slope(moving, cell);
         float *slope = w->slope + 3 * c * w->plane + q;
         w->warped[c * w->plane + q] = s.value;
         for (int d = 0; d < 3; d++) {
-            slope[d * w->plane] = w->a[0][d] * gx + w->a[1][d] * gy + w->a[2][d] * gz;
+            slope[d * w->plane] = w->a[0][d] * s.dx + w->a[1][d] * s.dy + w->a[2][d] * s.dz;
         }
     }
 }

@@ -111,6 +111,28 @@ static void to_moving_row(const Warp *w, float *p)
     }
 }
 
+/* Slopes of the few voxels of a row that are near a kink, which would keep the loop over all from being vectorized.
+ * p: positions, with room for a mark per voxel behind them. */
+static void average_slopes(const Warp *w, const float *moving, float *slope, float *p)
+{
+    const int64_t n0 = w->n[0];
+    const RegSize size = w->moving_size;
+    uint8_t *near = (uint8_t *)(p + 3 * n0);
+    VSL_INDEPENDENT
+    for (int64_t i = 0; i < n0; i++) {
+        const RegVec3 at = {p[i], p[i + n0], p[i + 2 * n0]};
+        near[i] = (uint8_t)reg_near_kink(size, at, reg_cell_clamped(size, at));
+    }
+    for (const uint8_t *q = memchr(near, 1, (size_t)n0); q; q = memchr(q + 1, 1, (size_t)(near + n0 - q - 1))) {
+        const int64_t i = q - near;
+        const RegVec3 at = {p[i], p[i + n0], p[i + 2 * n0]};
+        const RegSlope s = reg_slope_averaged(moving, size, at);
+        for (int d = 0; d < 3; d++) {
+            slope[i + d * w->plane] = w->a[0][d] * s.dx + w->a[1][d] * s.dy + w->a[2][d] * s.dz;
+        }
+    }
+}
+
 static void warp_row(void *ctx, int64_t item, int worker)
 {
     const Warp *w = ctx;
@@ -132,19 +154,16 @@ static void warp_row(void *ctx, int64_t item, int worker)
         float *slope = w->slope + 3 * c * n + item * n0;
         float a[3][4];
         memcpy(a, w->a, sizeof a);
-        const float mx = (float)(size.nx - 1), my = (float)(size.ny - 1), mz = (float)(size.nz - 1);
         VSL_INDEPENDENT
         for (int64_t i = 0; i < n0; i++) {
             const RegVec3 at = {p[i], p[i + n0], p[i + 2 * n0]};
             const RegSlope s = reg_sample_slope(moving, reg_cell_clamped(size, at));
-            /* beyond the border the clamped interpolant is flat across it */
-            const float gx = at.x > 0 && at.x < mx ? s.dx : 0, gy = at.y > 0 && at.y < my ? s.dy : 0,
-                        gz = at.z > 0 && at.z < mz ? s.dz : 0;
             warped[i] = s.value;
-            slope[i] = a[0][0] * gx + a[1][0] * gy + a[2][0] * gz;
-            slope[i + n] = a[0][1] * gx + a[1][1] * gy + a[2][1] * gz;
-            slope[i + 2 * n] = a[0][2] * gx + a[1][2] * gy + a[2][2] * gz;
+            slope[i] = a[0][0] * s.dx + a[1][0] * s.dy + a[2][0] * s.dz;
+            slope[i + n] = a[0][1] * s.dx + a[1][1] * s.dy + a[2][1] * s.dz;
+            slope[i + 2 * n] = a[0][2] * s.dx + a[1][2] * s.dy + a[2][2] * s.dz;
         }
+        average_slopes(w, moving, slope, p);
     }
 }
 
@@ -176,7 +195,7 @@ static VslStatus make_warp(Warp *w, const VslField *grid, const RegLattice *latt
     }
     w->plane = w->n[0] * w->n[1] * w->n[2];
     w->nodes = w->m[0] * w->m[1] * w->m[2];
-    w->rows_per_worker = (3 * (w->m[0] + w->n[0]) + 15) / 16 * 16;
+    w->rows_per_worker = (3 * w->m[0] + 4 * w->n[0] + 15) / 16 * 16;
     VSL_TRY(vsl_backend_scratch(&scratch, grid->be, taps_count(w->n) + 16 + threads * w->rows_per_worker + extra));
     scratch = make_taps(w, lattice, scratch);
     w->rows = scratch;

@@ -3,9 +3,10 @@
  *
  * Positions are in voxels of the grid that is sampled. Sampling is trilinear; the derivative returned is that of this
  * interpolant at the point (not a difference quotient), because gradients must be exact derivatives of the discrete
- * energy. Indices of one field fit in int32 (registration/flow.c and lddmm.c check), which lets the CPU gather 16
- * lanes.
- * @test registration/test_flow.c, test_lddmm_gradient.c
+ * energy. It jumps at voxel centres, where an identity between equal grids puts every sample and rounding would choose
+ * the side; a warp's slope is therefore the mean over REG_KINK voxels to either side. Indices of one field fit in int32
+ * (registration/flow.c and lddmm.c check), which lets the CPU gather 16 lanes.
+ * @test registration/test_flow.c, test_lddmm_gradient.c, test_point.c
  */
 #ifndef VSL_REGISTRATION_POINT_H
 #define VSL_REGISTRATION_POINT_H
@@ -70,23 +71,24 @@ VSL_HD RegCell reg_cell_periodic(RegSize n, RegVec3 p)
     return c;
 }
 
-/* Cell on an image with replicated borders: beyond the first or last voxel centre the edge value holds, slope 0. */
+/* Cell on an image with replicated borders: beyond the first or last voxel centre the edge value holds, slope 0.
+ * Written without nested choices, which would keep loops from being vectorized. */
 VSL_HD RegCell reg_cell_clamped(RegSize n, RegVec3 p)
 {
     RegCell c;
     const float mx = (float)(n.nx - 1), my = (float)(n.ny - 1), mz = (float)(n.nz - 1);
-    const float x = p.x > 0 ? (p.x < mx ? p.x : mx) : 0, y = p.y > 0 ? (p.y < my ? p.y : my) : 0,
-                z = p.z > 0 ? (p.z < mz ? p.z : mz) : 0;
+    const float lx = p.x > 0 ? p.x : 0, ly = p.y > 0 ? p.y : 0, lz = p.z > 0 ? p.z : 0;
+    const float x = lx < mx ? lx : mx, y = ly < my ? ly : my, z = lz < mz ? lz : mz;
     const int32_t i = (int32_t)x, j = (int32_t)y, k = (int32_t)z;
     c.fx = x - (float)i;
     c.fy = y - (float)j;
     c.fz = z - (float)k;
     c.x0 = i;
-    c.x1 = i + 1 < n.nx ? i + 1 : i;
+    c.x1 = i + ((p.x > 0) & (i + 1 < n.nx));
     c.y0 = j * n.nx;
-    c.y1 = j + 1 < n.ny ? c.y0 + n.nx : c.y0;
+    c.y1 = (j + ((p.y > 0) & (j + 1 < n.ny))) * n.nx;
     c.z0 = k * n.nx * n.ny;
-    c.z1 = k + 1 < n.nz ? c.z0 + n.nx * n.ny : c.z0;
+    c.z1 = (k + ((p.z > 0) & (k + 1 < n.nz))) * (n.nx * n.ny);
     return c;
 }
 
@@ -122,6 +124,64 @@ VSL_HD RegSlope reg_sample_slope(const float *f, RegCell c)
     s.dx = reg_lerp(reg_lerp(f100 - f000, f110 - f010, c.fy), reg_lerp(f101 - f001, f111 - f011, c.fy), c.fz);
     s.dy = reg_lerp(b - a, e - d, c.fz);
     s.dz = high - low;
+    return s;
+}
+
+/* Half the length, in voxels, over which slopes are averaged across a voxel centre: far above the rounding of
+ * positions, far below what a registration resolves. */
+#define REG_KINK 0.0009765625f
+
+/* How far a coordinate is from the nearest voxel centre of its axis, given its position in the cell; never near one
+ * where the axis is flat. */
+VSL_HD float reg_centre_distance(float x, float fraction, int32_t n)
+{
+    const float half = 0.5f * (float)(n - 1), rest = 1 - fraction, within = fraction < rest ? fraction : rest,
+                outside = fabsf(x - half) - half, d = within > outside ? within : outside;
+    return n > 1 ? d : 1;
+}
+
+/* 1 where the slope of the interpolant must be averaged; c: the clamped cell of p. */
+VSL_HD int reg_near_kink(RegSize n, RegVec3 p, RegCell c)
+{
+    const float x = reg_centre_distance(p.x, c.fx, n.nx), y = reg_centre_distance(p.y, c.fy, n.ny),
+                z = reg_centre_distance(p.z, c.fz, n.nz), xy = x < y ? x : y;
+    return (xy < z ? xy : z) < REG_KINK;
+}
+
+/* Mean slope along the axis `unit` over REG_KINK to either side of a point `beyond` past the voxel centre c. */
+VSL_HD float reg_slope_across(const float *f, RegSize n, RegVec3 c, RegVec3 unit, float beyond)
+{
+    RegVec3 low = c, high = c;
+    low.x -= unit.x;
+    low.y -= unit.y;
+    low.z -= unit.z;
+    high.x += unit.x;
+    high.y += unit.y;
+    high.z += unit.z;
+    const float here = reg_sample(f, reg_cell_clamped(n, c));
+    return reg_lerp(here - reg_sample(f, reg_cell_clamped(n, low)), reg_sample(f, reg_cell_clamped(n, high)) - here,
+                    0.5f + beyond * (0.5f / REG_KINK));
+}
+
+/* Value and slope of an image with replicated borders, the slope averaged along each axis that is near a voxel centre.
+ */
+VSL_HD RegSlope reg_slope_averaged(const float *f, RegSize n, RegVec3 p)
+{
+    const RegCell at = reg_cell_clamped(n, p);
+    RegSlope s = reg_sample_slope(f, at);
+    const RegVec3 x = {1, 0, 0}, y = {0, 1, 0}, z = {0, 0, 1};
+    if (reg_centre_distance(p.x, at.fx, n.nx) < REG_KINK) {
+        const RegVec3 c = {(float)reg_floor_index(p.x + 0.5f), p.y, p.z};
+        s.dx = reg_slope_across(f, n, c, x, p.x - c.x);
+    }
+    if (reg_centre_distance(p.y, at.fy, n.ny) < REG_KINK) {
+        const RegVec3 c = {p.x, (float)reg_floor_index(p.y + 0.5f), p.z};
+        s.dy = reg_slope_across(f, n, c, y, p.y - c.y);
+    }
+    if (reg_centre_distance(p.z, at.fz, n.nz) < REG_KINK) {
+        const RegVec3 c = {p.x, p.y, (float)reg_floor_index(p.z + 0.5f)};
+        s.dz = reg_slope_across(f, n, c, z, p.z - c.z);
+    }
     return s;
 }
 

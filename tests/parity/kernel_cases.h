@@ -212,12 +212,17 @@ TEST(warps_and_their_transpose_agree)
             CHECK_OK(k->warp(&warped.on[s], &slope.on[s], &moving.on[s], &y.on[s], &lattice, &to_moving));
             CHECK_OK(k->warp(&plain.on[s], NULL, &moving.on[s], &y.on[s], &lattice, &to_moving));
             CHECK_OK(k->warp_mask(&warped_mask.on[s], &mask.on[s], &y.on[s], &lattice, &to_moving));
-            CHECK_OK(k->restrict_force(&eta.on[s], &grad.on[s], &slope.on[s], &lattice, 1.7));
         }
         pair_check(&warped, 5e-6, "warp");
         pair_check(&plain, 5e-6, "warp without its slope");
-        pair_check(&slope, 1e-5, "slope of the warp");
+        /* near voxel centres rounding of a position counts 1 / (2 REG_KINK) times, and neighbours are pure noise here
+         */
+        pair_check(&slope, 1e-3, "slope of the warp");
         pair_check(&warped_mask, 0, "warp_mask");
+        pair_equalise(&slope);
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(table(s)->restrict_force(&eta.on[s], &grad.on[s], &slope.on[s], &lattice, 1.7));
+        }
         pair_check(&eta, 1e-5, "restrict_force");
         pair_free(&y), pair_free(&moving), pair_free(&warped), pair_free(&plain), pair_free(&slope), pair_free(&mask);
         pair_free(&warped_mask), pair_free(&grad), pair_free(&eta);
@@ -339,8 +344,7 @@ static VslVolume texture(const VslGrid *grid, int channels, double turn)
     return v;
 }
 
-/* The slope of a linear interpolant jumps at voxel centres, where an exact identity would put every sample: rounding
- * would then choose the side, and no two backends agree. A shift that is no multiple of a voxel is the general case. */
+/* A shift that is no multiple of a voxel, and some shear. */
 static VslAffine general_map(void)
 {
     VslAffine a = vsl_affine_identity();
@@ -351,11 +355,11 @@ static VslAffine general_map(void)
     return a;
 }
 
-static void compare_registrations(const VslGrid *grid, int channels, int masked, VslLddmmOptions opt, const char *what)
+static void compare_registrations(const VslGrid *grid, int channels, int masked, VslAffine map, VslLddmmOptions opt,
+                                  const char *what)
 {
     VslVolume fixed = texture(grid, channels, 0), moving = texture(grid, channels, 0.12), mask = {0};
     VslLddmmResult r[SIDES] = {{.seconds = 0}, {.seconds = 0}};
-    const VslAffine map = general_map();
     double spacing[3], worst = 0, moved = 0, energy[SIDES], before[SIDES];
     vsl_grid_spacing(spacing, grid);
     if (masked) {
@@ -450,17 +454,37 @@ TEST(whole_registrations_agree)
 {
     const VslGrid grid = vsl_grid_centred((int64_t[3]){20, 22, 18}, (double[3]){4, 4, 5}),
                   flat = vsl_grid_centred((int64_t[3]){28, 26, 1}, (double[3]){3, 3, 3});
+    const VslAffine map = general_map();
     VslLddmmOptions opt = {.similarity = VSL_SIMILARITY_LNCC, .band_mm = 8, .levels = 2, .iterations = 4};
     opt.fine_iterations = 4;
-    compare_registrations(&grid, 1, 0, opt, "lncc");
-    compare_registrations(&grid, 2, 1, opt, "lncc, two channels, masks");
-    compare_registrations(&flat, 1, 0, opt, "lncc in a plane");
+    compare_registrations(&grid, 1, 0, map, opt, "lncc");
+    compare_registrations(&grid, 2, 1, map, opt, "lncc, two channels, masks");
+    compare_registrations(&flat, 1, 0, map, opt, "lncc in a plane");
     opt.similarity = VSL_SIMILARITY_SSD;
     opt.weight = 40000;
-    compare_registrations(&grid, 1, 1, opt, "ssd, masks");
+    compare_registrations(&grid, 1, 1, map, opt, "ssd, masks");
     opt.similarity = VSL_SIMILARITY_MI;
     opt.weight = 8000;
-    compare_registrations(&grid, 1, 0, opt, "mi");
+    compare_registrations(&grid, 1, 0, map, opt, "mi");
+}
+
+/* Every sample starts on a voxel centre, where the slope of the linear interpolant jumps and rounding chooses a side.
+ */
+TEST(registrations_from_the_identity_agree)
+{
+    const VslGrid grid = vsl_grid_centred((int64_t[3]){36, 40, 32}, (double[3]){4, 4, 5}),
+                  flat = vsl_grid_centred((int64_t[3]){56, 52, 1}, (double[3]){3, 3, 3});
+    const VslAffine map = vsl_affine_identity();
+    VslLddmmOptions opt = {.similarity = VSL_SIMILARITY_LNCC, .band_mm = 12, .levels = 2, .iterations = 8};
+    opt.fine_iterations = 8;
+    compare_registrations(&grid, 1, 0, map, opt, "lncc");
+    compare_registrations(&grid, 2, 1, map, opt, "lncc, two channels, masks");
+    compare_registrations(&flat, 1, 0, map, opt, "lncc in a plane");
+    opt.similarity = VSL_SIMILARITY_SSD;
+    opt.weight = 40000;
+    compare_registrations(&grid, 1, 0, map, opt, "ssd");
+    opt.levels = 1;
+    compare_registrations(&grid, 1, 0, map, opt, "ssd, one level");
 }
 
 TEST(random_geodesics_take_any_backend)
@@ -501,6 +525,7 @@ static inline void run_kernel_cases(void)
     RUN(random_geodesics_take_any_backend);
     RUN(energies_and_gradients_agree);
     RUN(whole_registrations_agree);
+    RUN(registrations_from_the_identity_agree);
 }
 
 #endif

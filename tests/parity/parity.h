@@ -44,6 +44,17 @@ static inline void pair_upload(Pair *p, const float *host)
     }
 }
 
+/* The CPU's values on both sides. */
+static inline void pair_equalise(Pair *p)
+{
+    float *host = NULL;
+    const int64_t count = vsl_field_count(&p->on[CPU]);
+    CHECK_OK(VSL_NEW(&host, count, "host values"));
+    CHECK_OK(vsl_field_download(host, &p->on[CPU], count));
+    CHECK_OK(vsl_field_upload(&p->on[OTHER], host, count));
+    vsl_free(host);
+}
+
 static inline void pair_free(Pair *p)
 {
     for (int s = 0; s < SIDES; s++) {

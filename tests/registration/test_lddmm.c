@@ -265,7 +265,7 @@ TEST(two_images_that_do_not_match_are_kept_from_folding)
                                  .iterations = 30,
                                  .fine_iterations = 20,
                                  .levels = 2,
-                                 .weight = 4000,
+                                 .weight = 1000,
                                  .volume_floor = 0.02,
                                  .volume_weight = 3000};
     VslLddmmResult r = {0};
