@@ -173,8 +173,8 @@ int vsl_autoencoder_factor(const VslAutoencoder *a)
 static NnTensor *block(NnScope *outer, const Block *b, NnTensor *x)
 {
     NnScope *s = nn_scope_child(outer);
-    NnTensor *h = nn_conv(s, &b->conv1, nn_silu(s, nn_norm(s, &b->norm1, x)));
-    h = nn_conv(s, &b->conv2, nn_silu(s, nn_norm(s, &b->norm2, h)));
+    NnTensor *h = nn_conv(s, &b->conv1, nn_norm_silu(s, &b->norm1, x, NULL, NULL));
+    h = nn_conv(s, &b->conv2, nn_norm_silu(s, &b->norm2, h, NULL, NULL));
     h = nn_keep(s, nn_add(s, h, nn_conv(s, &b->skip, x)));
     nn_scope_join(&s);
     return h;
@@ -216,7 +216,7 @@ VslLatent vsl_autoencoder_encode(NnScope *s, const VslAutoencoder *a, NnTensor *
         }
         h = nn_conv(s, &a->down[l].sample, h);
     }
-    h = nn_silu(s, nn_norm(s, &a->end, h));
+    h = nn_norm_silu(s, &a->end, h, NULL, NULL);
     return (VslLatent){nn_conv(s, &a->mean, h), nn_clamp(s, nn_conv(s, &a->log_var, h), -30, 20)};
 }
 
@@ -231,7 +231,7 @@ NnTensor *vsl_autoencoder_decode(NnScope *s, const VslAutoencoder *a, NnTensor *
             h = up_sample(s, &a->up[l].sample, h);
         }
     }
-    return nn_conv(s, &a->out, nn_silu(s, nn_norm(s, &a->last, h)));
+    return nn_conv(s, &a->out, nn_norm_silu(s, &a->last, h, NULL, NULL));
 }
 
 /* --- latents ------------------------------------------------------------------------------------------------------ */

@@ -349,11 +349,10 @@ static NnTensor *res_block(NnScope *s, const ResBlock *p, NnTensor *x, NnTensor 
 {
     NnTensor *t = nn_linear(s, &p->time, emb); /* (B, 2 Cout) */
     const int64_t c = nn_shape(t).n[1] / 2;
-    NnTensor *scale = nn_spatial(s, nn_slice(s, t, 1, 0, c), x);
-    NnTensor *shift = nn_spatial(s, nn_slice(s, t, 1, c, 2 * c), x);
-    NnTensor *h = nn_conv(s, &p->conv1, nn_silu(s, nn_norm(s, &p->norm1, x)));
-    h = nn_add(s, nn_mul(s, nn_norm(s, &p->norm2, h), nn_affine(s, scale, 1, 1)), shift);
-    h = p->dropout > 0 ? nn_dropout(s, nn_silu(s, h), p->dropout, dropout_seed, p->number) : nn_silu(s, h);
+    NnTensor *scale = nn_slice(s, t, 1, 0, c), *shift = nn_slice(s, t, 1, c, 2 * c);
+    NnTensor *h = nn_conv(s, &p->conv1, nn_norm_silu(s, &p->norm1, x, NULL, NULL));
+    h = nn_norm_silu(s, &p->norm2, h, scale, shift);
+    h = p->dropout > 0 ? nn_dropout(s, h, p->dropout, dropout_seed, p->number) : h;
     return nn_add(s, nn_conv(s, &p->conv2, h), nn_conv(s, &p->skip, x));
 }
 
@@ -460,7 +459,7 @@ NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, 
             h = up_sample(s, &net->up[l].sample, h);
         }
     }
-    return nn_silu(s, nn_norm(s, &net->norm, h));
+    return nn_norm_silu(s, &net->norm, h, NULL, NULL);
 }
 
 NnTensor *vsl_unet_forward(NnScope *s, const VslUnet *net, const VslUnetInput *in)

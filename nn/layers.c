@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 enum { NAME_BYTES = 128 };
+static const double eps = 1e-5; /* of the norms, as PyTorch has it */
 
 static NnTensor *param(NnParams *p, const char *path, const char *leaf, NnShape shape, NnInit init, int64_t fan_in)
 {
@@ -78,7 +79,12 @@ NnTensor *nn_conv(NnScope *s, const NnConv *l, NnTensor *x)
 
 NnTensor *nn_norm(NnScope *s, const NnNorm *l, NnTensor *x)
 {
-    return l->scale ? nn_group_norm(s, x, l->groups, l->scale, l->shift, 1e-5) : x;
+    return l->scale ? nn_group_norm(s, x, l->groups, l->scale, l->shift, eps) : x;
+}
+
+NnTensor *nn_norm_silu(NnScope *s, const NnNorm *l, NnTensor *x, NnTensor *scale, NnTensor *shift)
+{
+    return nn_group_norm_silu(s, x, l->groups, l->scale, l->shift, scale, shift, eps);
 }
 
 NnTensor *nn_linear(NnScope *s, const NnLinear *l, NnTensor *x)

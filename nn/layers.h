@@ -48,6 +48,8 @@ VSL_API NnAttention nn_attention_new(NnParams *p, const char *path, int64_t chan
 /** x (B, Cin, ..) -> (B, Cout, ..) */
 VSL_API NnTensor *nn_conv(NnScope *s, const NnConv *l, NnTensor *x);
 VSL_API NnTensor *nn_norm(NnScope *s, const NnNorm *l, NnTensor *x);
+/** silu(norm(x) (1 + scale) + shift); scale, shift: (B, C), or both NULL = 0 */
+VSL_API NnTensor *nn_norm_silu(NnScope *s, const NnNorm *l, NnTensor *x, NnTensor *scale, NnTensor *shift);
 /** x (.., In) -> (.., Out) */
 VSL_API NnTensor *nn_linear(NnScope *s, const NnLinear *l, NnTensor *x);
 /** x (B, C, ..) -> same. tokens: (B, M, context), or NULL = x attends to itself. */

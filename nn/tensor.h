@@ -147,6 +147,11 @@ VSL_API NnTensor *nn_convolve(NnScope *s, NnTensor *x, NnTensor *weight, NnTenso
 VSL_API NnTensor *nn_convolve_transposed(NnScope *s, NnTensor *x, NnTensor *weight, NnTensor *bias, int stride,
                                          int pad);
 VSL_API NnTensor *nn_group_norm(NnScope *s, NnTensor *x, int groups, NnTensor *scale, NnTensor *shift, double eps);
+/** silu(group_norm(x) (1 + scale) + shift), which a diffusion network computes before most of its convolutions, in one
+ * pass over host memory and with x alone kept for the way back. layer_scale, layer_shift (C); scale, shift (B,C), or
+ * both NULL = 0. */
+VSL_API NnTensor *nn_group_norm_silu(NnScope *s, NnTensor *x, int groups, NnTensor *layer_scale, NnTensor *layer_shift,
+                                     NnTensor *scale, NnTensor *shift, double eps);
 VSL_API NnTensor *nn_layer_norm(NnScope *s, NnTensor *x, NnTensor *scale, NnTensor *shift, double eps); /* last axis */
 /** x (.., In), weight (Out, In), bias (Out) or NULL -> (.., Out) */
 VSL_API NnTensor *nn_linear_map(NnScope *s, NnTensor *x, NnTensor *weight, NnTensor *bias);

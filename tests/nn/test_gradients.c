@@ -125,6 +125,11 @@ OF_ONE(convolve_stride, nn_convolve(s, x[0], x[1], NULL, 2, 1))
 OF_ONE(convolve_transposed, nn_convolve_transposed(s, x[0], x[1], x[2], 2, 1))
 OF_ONE(group_norm, nn_group_norm(s, x[0], 2, x[1], x[2], 1e-5))
 OF_ONE(group_norm_plain, nn_group_norm(s, x[0], 2, NULL, NULL, 1e-5))
+OF_ONE(norm_silu, nn_group_norm_silu(s, x[0], 2, x[1], x[2], NULL, NULL, 1e-5))
+OF_ONE(norm_silu_condition, nn_group_norm_silu(s, x[0], 3, nn_randn(s, NN_SHAPE(6), 5, 0, 0),
+                                               nn_randn(s, NN_SHAPE(6), 5, 1, 0), x[1], x[2], 1e-5))
+OF_ONE(norm_silu_layer, nn_group_norm_silu(s, nn_randn(s, NN_SHAPE(2, 4, 3, 5), 5, 2, 0), 2, x[0], x[1],
+                                           nn_randn(s, NN_SHAPE(2, 4), 5, 3, 0), nn_affine(s, x[2], 2, 0), 1e-5))
 OF_ONE(layer_norm, nn_layer_norm(s, x[0], x[1], x[2], 1e-5))
 OF_ONE(linear_map, nn_linear_map(s, x[0], x[1], x[2]))
 OF_ONE(linear_map_plain, nn_linear_map(s, x[0], x[1], NULL))
@@ -189,6 +194,10 @@ static const Case cases[] = {
     {"convolve_transposed 3D", case_convolve_transposed, 3, {S(1, 2, 2, 3, 2), S(2, 2, 4, 4, 4), S(2)}, 1, 0},
     {"group_norm", case_group_norm, 3, {S(2, 4, 3, 3), S(4), S(4)}, 1, 0},
     {"group_norm without parameters", case_group_norm_plain, 1, {S(2, 4, 2, 3, 2)}, 1, 0},
+    {"group_norm_silu", case_norm_silu, 3, {S(2, 4, 3, 3), S(4), S(4)}, 1, 0},
+    {"group_norm_silu 3D", case_norm_silu, 3, {S(3, 4, 2, 3, 2), S(4), S(4)}, 1, 0},
+    {"group_norm_silu, condition", case_norm_silu_condition, 3, {S(2, 6, 3, 5), S(2, 6), S(2, 6)}, 1, 0},
+    {"group_norm_silu, layer under a condition", case_norm_silu_layer, 3, {S(4), S(4), S(2, 4)}, 1, 0},
     {"layer_norm", case_layer_norm, 3, {S(2, 3, 5), S(5), S(5)}, 1, 0},
     {"linear_map", case_linear_map, 3, {S(2, 3, 4), S(5, 4), S(5)}, 1, 0},
     {"linear_map without bias", case_linear_map_plain, 2, {S(3, 4), S(5, 4)}, 1, 0},
