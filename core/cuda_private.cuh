@@ -35,6 +35,34 @@ enum { VSL_BLOCK = 256 };
         return st;                                                                                                     \
     }
 
+/* More shared memory than 48 KiB has to be asked for. */
+#define VSL_TEAM_KERNEL(body, Args)                                                                                    \
+    static __global__ void __launch_bounds__(VSL_TEAM) body##_kernel(const __grid_constant__ Args args, int64_t steps) \
+    {                                                                                                                  \
+        extern __shared__ double vsl_shared[];                                                                         \
+        for (int64_t step = 0; step < steps; step++) {                                                                 \
+            body(&args, vsl_shared, blockIdx.x, (int)threadIdx.x, step, 0);                                            \
+            __syncthreads();                                                                                           \
+            body(&args, vsl_shared, blockIdx.x, (int)threadIdx.x, step, 1);                                            \
+            __syncthreads();                                                                                           \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static VslStatus body##_launch(VslBackend *be, Args args, int64_t teams, int64_t steps, int64_t bytes)             \
+    {                                                                                                                  \
+        cudaStream_t stream;                                                                                           \
+        VslStatus st = vsl_cuda_begin(be, &stream);                                                                    \
+        if (st == VSL_OK) {                                                                                            \
+            st = vsl_cuda_check(                                                                                       \
+                be, cudaFuncSetAttribute(body##_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),      \
+                "asking for the shared memory of " #body);                                                             \
+        }                                                                                                              \
+        if (st == VSL_OK) {                                                                                            \
+            body##_kernel<<<(unsigned)teams, VSL_TEAM, (size_t)bytes, stream>>>(args, steps);                          \
+            st = vsl_cuda_check(be, cudaGetLastError(), "launching " #body);                                           \
+        }                                                                                                              \
+        return st;                                                                                                     \
+    }
+
 /* The order of integer additions does not matter. */
 VSL_BODY void vsl_device_add(int64_t *at, int64_t value)
 {

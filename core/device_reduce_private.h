@@ -6,6 +6,11 @@
  * where there is no GPU. Threads of a launch share nothing but integer sums by vsl_device_add, whose order does not
  * matter.
  *
+ * Where threads must share, VSL_TEAM_KERNEL(body, Args) makes body_launch(be, args, teams, steps, bytes): teams of
+ * VSL_TEAM threads with `bytes` of shared memory, of unknown content at first. Every step has two phases; each thread
+ * of a team runs body(args, shared, team, thread, step, phase), and all are through before any begins the next phase.
+ * Within a phase no thread may read what another one writes.
+ *
  * A reduction is a fixed tree: thread q of `parts` combines elements q, q + parts, .. into partial[q] (the caller's
  * kernel); VSL_LANES threads combine the partial values; the host combines those in order. All in double. Neither the
  * device's size nor its timing can change the result. @test tests/parity/test_cuda_emulated.c */
@@ -14,7 +19,7 @@
 
 #include "core/backend_private.h"
 
-enum { VSL_LANES = 256, VSL_MOST_PARTS = 1 << 18, VSL_MOST_SETS = 12 };
+enum { VSL_TEAM = 256, VSL_LANES = 256, VSL_MOST_PARTS = 1 << 18, VSL_MOST_SETS = 12 };
 enum { VSL_REDUCE_SUM, VSL_REDUCE_LARGEST };
 
 /* Threads of a reduction over `count` elements: a function of count alone. */

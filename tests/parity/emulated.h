@@ -77,6 +77,31 @@ static void emulated_leave(void)
         return VSL_OK;                                                                             \
     }
 
+/* Shared memory begins as NaN. */
+#define VSL_TEAM_KERNEL(body, Args)                                                                        \
+    static VslStatus body##_launch(VslBackend *be, Args args, int64_t teams, int64_t steps, int64_t bytes) \
+    {                                                                                                      \
+        VslStatus st = VSL_OK;                                                                             \
+        double *shared = NULL;                                                                             \
+        (void)be;                                                                                          \
+        VSL_TRY(VSL_NEW(&shared, bytes / (int64_t)sizeof *shared, "shared memory"));                       \
+        emulated.launches++;                                                                               \
+        emulated_enter();                                                                                  \
+        for (int64_t q = 0; q < teams; q++) {                                                              \
+            memset(shared, 0xff, (size_t)bytes);                                                           \
+            for (int64_t phase = 0; phase < 2 * steps; phase++) {                                          \
+                for (int t = 0; t < VSL_TEAM; t++) {                                                       \
+                    body(&args, shared, emulated.backwards ? teams - 1 - q : q,                            \
+                         emulated.backwards ? VSL_TEAM - 1 - t : t, phase / 2, (int)(phase % 2));          \
+                }                                                                                          \
+            }                                                                                              \
+        }                                                                                                  \
+        emulated_leave();                                                                                  \
+    out:                                                                                                   \
+        vsl_free(shared);                                                                                  \
+        return st;                                                                                         \
+    }
+
 VSL_BODY void vsl_device_add(int64_t *at, int64_t value)
 {
     *at += value;

@@ -304,6 +304,34 @@ TEST(similarities_agree)
     }
 }
 
+/* Several tiles and marches of a device's teams, and windows too wide for its usual tiles. */
+TEST(windows_of_any_size_agree)
+{
+    const struct {
+        int64_t n[3];
+        int radius[3];
+    } cases[] = {{{70, 19, 50}, {7, 7, 7}},  {{33, 18, 17}, {2, 2, 2}},   {{40, 9, 18}, {64, 64, 64}},
+                 {{64, 13, 20}, {1, 20, 3}}, {{31, 35, 16}, {17, 1, 30}}, {{5, 70, 1}, {3, 12, 9}}};
+    for (size_t q = 0; q < sizeof cases / sizeof *cases; q++) {
+        Pair image = pair_new(cases[q].n, 1, 46, 1, 1), warped = pair_new(cases[q].n, 1, 47, 1, 1),
+             weight = pair_new(cases[q].n, 1, 48, 0.1, 1), grad = pair_new(cases[q].n, 1, 49, 1, 0),
+             fixed = pair_new(cases[q].n, 3, 54, 1, 0), scratch = pair_new(cases[q].n, 3, 55, 1, 0);
+        double energy[SIDES];
+        for (int s = 0; s < SIDES; s++) {
+            const RegKernels *k = table(s);
+            CHECK_OK(vsl_field_axpby(&warped.on[s], 0.8, &image.on[s], 0.6));
+            CHECK_OK(k->lncc_prepare(&fixed.on[s], &image.on[s], &weight.on[s], cases[q].radius, 1e-3));
+            CHECK_OK(k->lncc(&energy[s], &grad.on[s], &image.on[s], &warped.on[s], &weight.on[s], &fixed.on[s],
+                             &scratch.on[s], cases[q].radius, 1e-3, 3, 0));
+        }
+        pair_check(&fixed, 2e-5, "lncc_prepare");
+        numbers_check(energy, 2e-5, "lncc");
+        pair_check(&grad, 1e-4, "derivative of lncc");
+        pair_free(&image), pair_free(&warped), pair_free(&weight), pair_free(&grad), pair_free(&fixed);
+        pair_free(&scratch);
+    }
+}
+
 TEST(fill_and_multiply_agree)
 {
     for (int q = 0; q < SETTINGS; q++) {
@@ -521,6 +549,7 @@ static inline void run_kernel_cases(void)
     RUN(warps_and_their_transpose_agree);
     RUN(volume_penalties_agree);
     RUN(similarities_agree);
+    RUN(windows_of_any_size_agree);
     RUN(fill_and_multiply_agree);
     RUN(random_geodesics_take_any_backend);
     RUN(energies_and_gradients_agree);

@@ -43,8 +43,8 @@ TEST(an_evaluation_takes_few_launches_and_waits)
     printf("  with %d time steps: %lld launches, %lld transforms of 3 components, %lld waits\n", s.lncc.flow.steps,
            (long long)(emulated.launches - launches), (long long)(emulated.transforms - transforms),
            (long long)(emulated.waits - waits));
-    CHECK(emulated.launches - launches <= 220);
-    CHECK(emulated.waits - waits <= 16);
+    CHECK(emulated.launches - launches <= 144);
+    CHECK(emulated.waits - waits <= 11);
     setup_free(&s);
 }
 

@@ -55,6 +55,32 @@ TEST(the_order_of_threads_changes_no_bit)
     pair_free(&first), pair_free(&mid), pair_free(&y);
 }
 
+/* What a thread of a team writes, no other may read before the next phase. */
+TEST(the_order_of_threads_in_a_team_changes_no_bit)
+{
+    const int64_t n[3] = {35, 21, 19}, count = n[0] * n[1] * n[2];
+    const int radius[3] = {4, 3, 2};
+    const RegKernels *k = table(OTHER);
+    Pair image = pair_new(n, 1, 80, 1, 1), warped = pair_new(n, 1, 81, 1, 1), weight = pair_new(n, 1, 82, 0.1, 1),
+         grad = pair_new(n, 1, 83, 1, 0), fixed = pair_new(n, 3, 84, 1, 0), scratch = pair_new(n, 3, 85, 1, 0);
+    float *host[2] = {NULL, NULL};
+    double energy[2];
+    for (int way = 0; way < 2; way++) {
+        emulated.backwards = way;
+        CHECK_OK(VSL_NEW(&host[way], count, "host values"));
+        CHECK_OK(k->lncc_prepare(&fixed.on[OTHER], &image.on[OTHER], &weight.on[OTHER], radius, 1e-3));
+        CHECK_OK(k->lncc(&energy[way], &grad.on[OTHER], &image.on[OTHER], &warped.on[OTHER], &weight.on[OTHER],
+                         &fixed.on[OTHER], &scratch.on[OTHER], radius, 1e-3, 3, 0));
+        CHECK_OK(vsl_field_download(host[way], &grad.on[OTHER], count));
+    }
+    emulated.backwards = 0;
+    CHECK(energy[0] == energy[1]);
+    CHECK(memcmp(host[0], host[1], (size_t)count * sizeof *host[0]) == 0);
+    vsl_free(host[0]);
+    vsl_free(host[1]);
+    pair_free(&image), pair_free(&warped), pair_free(&weight), pair_free(&grad), pair_free(&fixed), pair_free(&scratch);
+}
+
 /* Allocations of a registration fail one by one, at distances that grow. */
 TEST(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing)
 {
@@ -135,6 +161,7 @@ int main(void)
     run_backend_cases();
     RUN(every_kernel_of_the_table_has_a_device_version);
     RUN(the_order_of_threads_changes_no_bit);
+    RUN(the_order_of_threads_in_a_team_changes_no_bit);
     RUN(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing);
     RUN(what_cannot_fit_is_refused_before_and_nothing_else_is);
     run_kernel_cases();
