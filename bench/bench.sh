@@ -22,7 +22,8 @@ if [ "$part" = kernels ]; then
     exit 0
 fi
 if [ "$part" = nn ]; then # Debian's python3-torch, which is the LibTorch that the command was built with
-    exec /usr/bin/python3 bench/nn_torch.py build/release/bench/bench_nn "$@"
+    [ $# -gt 0 ] || set -- --page docs/benchmarks-learned.md
+    exec /usr/bin/python3 bench/nn_torch.py build/release/bench/bench_nn build/release/cli/vesal "$@"
 fi
 # The peers' Python packages live in a folder of their own, which nothing else uses.
 venv=${VSL_BENCH_VENV:-build/bench-venv}

@@ -1,6 +1,6 @@
 /* One step at a time of a diffusion U-Net, for bench/nn_torch.py, which runs the same network in PyTorch alternately so
  * that both meet the same load of the machine. Reads words from standard input: "train" and "sample" do one step and
- * answer with its seconds and those of processor time, "memory" answers with the peak of tensors in MiB.
+ * answer with its seconds and those of processor time, "memory" answers with what tensors hold and their peak, in MiB.
  *   bench_nn PRESET DIMS EXTENT BATCH THREADS [float32|bf16] [DEVICE] */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -96,7 +96,8 @@ int main(int argc, char **argv)
     while (st == VSL_OK && scanf("%15s", word) == 1) {
         const double start = seconds(CLOCK_MONOTONIC), used = seconds(CLOCK_PROCESS_CPUTIME_ID);
         if (strcmp(word, "memory") == 0) {
-            printf("%.1f\n", (double)nn_memory(b.rt).peak_bytes / 1048576);
+            const NnMemory m = nn_memory(b.rt);
+            printf("%.3f %.3f\n", (double)m.now_bytes / 1048576, (double)m.peak_bytes / 1048576);
         } else {
             st = strcmp(word, "train") == 0 ? train(&b) : sample(&b);
             printf("%.6f %.6f\n", seconds(CLOCK_MONOTONIC) - start, seconds(CLOCK_PROCESS_CPUTIME_ID) - used);

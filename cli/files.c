@@ -35,6 +35,20 @@ static int stem_length(const char *path)
     return -1;
 }
 
+VslStatus cli_weights_path(CliPath *out, const char *folder)
+{
+    VslStatus st = VSL_OK;
+    VSL_TRY(cli_path_join(out, folder, "/weights.h5"));
+    if (access(out->text, F_OK) != 0) {
+        VSL_TRY(cli_path_join(out, folder, "/weights.safetensors"));
+    }
+    VSL_CHECK(access(out->text, F_OK) == 0, VSL_E_IO,
+              "%s: has neither weights.h5 nor weights.safetensors: its training has not ended",
+              vsl_path_text(folder).text);
+out:
+    return st;
+}
+
 VslStatus cli_path_sidecar(CliPath *out, const char *image)
 {
     const int n = stem_length(image);

@@ -17,6 +17,8 @@ typedef struct CliPath {
 VSL_MUST_USE VslStatus cli_path_join(CliPath *out, const char *prefix, const char *tail);
 /** The name of an image's sidecar: its suffix (.nii.gz, .nii, .png) replaced by .json. */
 VSL_MUST_USE VslStatus cli_path_sidecar(CliPath *out, const char *image);
+/** The file that holds the weights of a model's folder. @return VSL_E_IO when there is none. */
+VSL_MUST_USE VslStatus cli_weights_path(CliPath *out, const char *folder);
 /** Refuses, before anything is computed, an output that exists (without --overwrite), is a folder, or whose folder is
  * missing or not writable. @return VSL_E_WRITE. */
 VSL_MUST_USE VslStatus cli_check_output(const Cli *cli, const char *path);

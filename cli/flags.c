@@ -328,18 +328,27 @@ out:
     return st;
 }
 
-const char *cli_config_path(const CliVerb *verb, int argc, char **argv)
+const char *cli_typed(const char *flag, int argc, char **argv)
 {
-    static const char word[] = "--config";
-    const char *path = NULL;
-    for (int i = 0; find_flag(verb->flags, word + 2) && i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strncmp(argv[i], word, sizeof word - 1) == 0 && argv[i][sizeof word - 1] == '=') {
-            path = argv[i] + sizeof word;
-        } else if (strcmp(argv[i], word) == 0 && i + 1 < argc) {
-            path = argv[i + 1];
+    const char *value = NULL;
+    const size_t length = strlen(flag);
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0 || strncmp(argv[i] + 2, flag, length) != 0) {
+            continue;
+        }
+        const char *rest = argv[i] + 2 + length;
+        if (*rest == '=') {
+            value = rest + 1;
+        } else if (!*rest && i + 1 < argc) {
+            value = argv[i + 1];
         }
     }
-    return path;
+    return value;
+}
+
+const char *cli_config_path(const CliVerb *verb, int argc, char **argv)
+{
+    return find_flag(verb->flags, "config") ? cli_typed("config", argc, argv) : NULL;
 }
 
 VslStatus cli_apply_config(Cli *cli, void *args, const VslConfig *c, const char *path)

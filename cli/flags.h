@@ -13,6 +13,8 @@ VSL_MUST_USE VslStatus cli_find_verb(const CliVerb **out, int *words, int argc, 
 /** Reads flags in any order with inputs; --flag value and --flag=value; -- ends the flags. Fills cli and args.
  * @return VSL_E_ARG: unknown flag (with the nearest), missing value, missing required flag, too few or many inputs. */
 VSL_MUST_USE VslStatus cli_parse(Cli *cli, void *args, int argc, char **argv);
+/** The value that a flag (without its dashes) is typed with, before anything is parsed; NULL without it. Borrowed. */
+const char *cli_typed(const char *flag, int argc, char **argv);
 /** The last --config FILE of a verb that has this flag, or NULL. */
 const char *cli_config_path(const CliVerb *verb, int argc, char **argv);
 /** Takes a configuration's entries as if they had been typed before everything else, so that flags win. Values are

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "cli/flags.h"
+#include "io/weights_io.h"
 
 static int folder_of_command(CliPath *out)
 {
@@ -36,8 +38,31 @@ static void wait_briefly(void)
     }
 }
 
+/* A model that is none, or is code, is refused at once: before LibTorch is opened. What else is wrong the verb tells.
+ */
+static VslStatus check_models(int argc, char **argv)
+{
+    static const char *const flags[] = {"model", "init"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const char *folder = cli_typed(flags[i], argc, argv);
+        CliPath path;
+        if (folder && cli_weights_path(&path, folder) == VSL_OK) {
+            const VslStatus st = vsl_weights_check(path.text);
+            if (st == VSL_E_FORMAT || st == VSL_E_UNSUPPORTED) {
+                return st;
+            }
+        }
+    }
+    return VSL_OK;
+}
+
 int cli_learn(int argc, char **argv)
 {
+    const VslStatus st = check_models(argc, argv);
+    if (st != VSL_OK) {
+        fprintf(stderr, "vesal %s %s: %s\n", argv[1], argv[2], vsl_error());
+        return (int)cli_exit_code(st);
+    }
     const char *const places[] = {"libvesal_learn.so", cli_learn_path()};
     CliPath folder, path;
     void *module = NULL;

@@ -36,13 +36,7 @@ VslStatus cli_model_read(CliModel *out, const char *folder, const char *task)
     const char *is_for = vsl_config_find(&m.config, "model-task");
     VSL_CHECK(!task || (is_for && strcmp(is_for, task) == 0), VSL_E_FORMAT, "%s: is a model for '%s', expected '%s'",
               vsl_path_text(folder).text, is_for ? is_for : "nothing stated", task);
-    VSL_TRY(cli_path_join(&path, folder, "/weights.h5"));
-    if (access(path.text, F_OK) != 0) {
-        VSL_TRY(cli_path_join(&path, folder, "/weights.safetensors"));
-    }
-    VSL_CHECK(access(path.text, F_OK) == 0, VSL_E_IO,
-              "%s: has neither weights.h5 nor weights.safetensors: its training has not ended",
-              vsl_path_text(folder).text);
+    VSL_TRY(cli_weights_path(&path, folder));
     VSL_TRY(vsl_weights_read(&m.weights, path.text));
     cli_model_free(out);
     *out = m;

@@ -268,42 +268,81 @@ out:
     return st;
 }
 
+int64_t safetensors_header_bytes(const unsigned char *bytes)
+{
+    return PREFIX + (int64_t)little(bytes, PREFIX);
+}
+
+typedef struct Header {
+    json_t *tree; /* names of the entries live in it */
+    Entry *entry;
+    int64_t entries, bytes; /* bytes: from the file's beginning to its first value */
+} Header;
+
+static void free_header(Header *h)
+{
+    json_decref(h->tree);
+    vsl_free(h->entry);
+    *h = (Header){0};
+}
+
+/* bytes: the first `held` of a file of `count`, with all of the header. Free with free_header in any case. */
+static VslStatus read_header(Header *h, VslWeights *notes, const unsigned char *bytes, int64_t held, int64_t count,
+                             const char *path)
+{
+    VslStatus st = VSL_OK;
+    json_error_t error;
+    const char *name;
+    json_t *value;
+
+    VSL_TRY(safetensors_check_front(bytes, held, count, path));
+    h->bytes = safetensors_header_bytes(bytes);
+    VSL_CHECK(h->bytes <= held, VSL_E_FORMAT, "%s: became shorter while it was read", vsl_path_text(path).text);
+    const int64_t room = count - h->bytes;
+    h->tree = json_loadb((const char *)bytes + PREFIX, (size_t)(h->bytes - PREFIX), JSON_REJECT_DUPLICATES, &error);
+    VSL_CHECK(h->tree && json_is_object(h->tree), VSL_E_FORMAT, "%s: its header is not sound JSON: %s",
+              vsl_path_text(path).text, h->tree ? "not an object" : error.text);
+    VSL_CHECK(json_object_size(h->tree) <= MOST_WEIGHTS + 1, VSL_E_FORMAT, "%s: has %zu tensors, expected at most %d",
+              vsl_path_text(path).text, json_object_size(h->tree), MOST_WEIGHTS);
+    VSL_TRY(VSL_NEW(&h->entry, json_object_size(h->tree) + 1, "safetensors header"));
+    json_object_foreach(h->tree, name, value)
+    {
+        if (strcmp(name, "__metadata__") == 0) {
+            VSL_TRY(take_notes(notes, value, path));
+        } else {
+            VSL_TRY(take_entry(&h->entry[h->entries], name, value, room, path));
+            h->entries++;
+        }
+    }
+    VSL_TRY(check_ranges(h->entry, h->entries, room, path));
+out:
+    return st;
+}
+
+VslStatus safetensors_check(const unsigned char *bytes, int64_t held, int64_t count, const char *path)
+{
+    VslStatus st = VSL_OK;
+    VslWeights notes = {0};
+    Header h = {0};
+    VSL_TRY(read_header(&h, &notes, bytes, held, count, path));
+out:
+    free_header(&h);
+    vsl_weights_free(&notes);
+    return st;
+}
+
 VslStatus safetensors_parse(VslWeights *out, const unsigned char *bytes, int64_t count, const char *path)
 {
     VslStatus st = VSL_OK;
     VslWeights w = {0};
-    json_t *tree = NULL;
-    json_error_t error;
-    Entry *entry = NULL;
-    int64_t entries = 0;
-    const char *name;
-    json_t *value;
-
-    VSL_TRY(safetensors_check_front(bytes, count, count, path));
-    const int64_t header = (int64_t)little(bytes, PREFIX), room = count - PREFIX - header;
-    tree = json_loadb((const char *)bytes + PREFIX, (size_t)header, JSON_REJECT_DUPLICATES, &error);
-    VSL_CHECK(tree && json_is_object(tree), VSL_E_FORMAT, "%s: its header is not sound JSON: %s",
-              vsl_path_text(path).text, tree ? "not an object" : error.text);
-    VSL_CHECK(json_object_size(tree) <= MOST_WEIGHTS + 1, VSL_E_FORMAT, "%s: has %zu tensors, expected at most %d",
-              vsl_path_text(path).text, json_object_size(tree), MOST_WEIGHTS);
-    VSL_TRY(VSL_NEW(&entry, json_object_size(tree) + 1, "safetensors header"));
-    json_object_foreach(tree, name, value)
-    {
-        if (strcmp(name, "__metadata__") == 0) {
-            VSL_TRY(take_notes(&w, value, path));
-        } else {
-            VSL_TRY(take_entry(&entry[entries], name, value, room, path));
-            entries++;
-        }
-    }
-    VSL_TRY(check_ranges(entry, entries, room, path));
-    for (int64_t i = 0; i < entries; i++) {
-        VSL_TRY(take_values(&w, &entry[i], bytes + PREFIX + header, path));
+    Header h = {0};
+    VSL_TRY(read_header(&h, &w, bytes, count, count, path));
+    for (int64_t i = 0; i < h.entries; i++) {
+        VSL_TRY(take_values(&w, &h.entry[i], bytes + h.bytes, path));
     }
     vsl_weights_move(out, &w);
 out:
-    json_decref(tree);
-    vsl_free(entry);
+    free_header(&h);
     vsl_weights_free(&w);
     return st;
 }

@@ -21,23 +21,50 @@ static int is_hdf5(const char *front, int64_t count)
     return count >= 8 && memcmp(front, "\211HDF\r\n\032\n", 8) == 0;
 }
 
+/* The first bytes decide, before the rest of a large file is read; with them, of safetensors, the length of the header.
+ */
+static VslStatus check_front(int *hdf5, int64_t *header, int64_t *size, const char *path)
+{
+    VslStatus st = VSL_OK;
+    char *bytes = NULL;
+    int64_t count = 0;
+    int fd = -1;
+    VSL_TRY(vsl_file_in_front(&bytes, &count, path, FRONT));
+    *hdf5 = is_hdf5(bytes, count);
+    if (!*hdf5) {
+        VSL_TRY(vsl_file_in_open(&fd, size, path));
+        close(fd);
+        VSL_TRY(safetensors_check_front((const unsigned char *)bytes, count, *size, path));
+        *header = safetensors_header_bytes((const unsigned char *)bytes);
+    }
+out:
+    vsl_free(bytes);
+    return st;
+}
+
+VslStatus vsl_weights_check(const char *path)
+{
+    VslStatus st = VSL_OK;
+    char *bytes = NULL;
+    int64_t count = 0, header = 0, size = 0;
+    int hdf5 = 0;
+    VSL_TRY(check_front(&hdf5, &header, &size, path));
+    if (!hdf5) {
+        VSL_TRY(vsl_file_in_front(&bytes, &count, path, header));
+        VSL_TRY(safetensors_check((const unsigned char *)bytes, count, size, path));
+    }
+out:
+    vsl_free(bytes);
+    return st;
+}
+
 VslStatus vsl_weights_read(VslWeights *out, const char *path)
 {
     VslStatus st = VSL_OK;
     char *bytes = NULL;
-    int64_t count = 0, size = 0;
-    int fd = -1;
-
-    /* The first bytes decide, before the rest of a large file is read. */
-    VSL_TRY(vsl_file_in_front(&bytes, &count, path, FRONT));
-    const int hdf5 = is_hdf5(bytes, count);
-    if (!hdf5) {
-        VSL_TRY(vsl_file_in_open(&fd, &size, path));
-        close(fd);
-        VSL_TRY(safetensors_check_front((const unsigned char *)bytes, count, size, path));
-    }
-    vsl_free(bytes);
-    bytes = NULL;
+    int64_t count = 0, header = 0, size = 0;
+    int hdf5 = 0;
+    VSL_TRY(check_front(&hdf5, &header, &size, path));
     VSL_TRY(vsl_file_in_whole(&bytes, &count, path, MOST_BYTES));
     VSL_TRY(hdf5 ? weights_hdf5_parse(out, (const unsigned char *)bytes, count, path)
                  : safetensors_parse(out, (const unsigned char *)bytes, count, path));

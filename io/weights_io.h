@@ -21,6 +21,9 @@ extern "C" {
 
 /** @return VSL_E_IO, VSL_E_FORMAT, VSL_E_UNSUPPORTED (a known kind that is not read), VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_weights_read(VslWeights *out, const char *path);
+/** Refuses by the first bytes, and of safetensors by the header, what vsl_weights_read would refuse by them; values are
+ * not read. @return as vsl_weights_read. */
+VSL_API VSL_MUST_USE VslStatus vsl_weights_check(const char *path);
 /** .safetensors or .h5; whole or not at all, and read back before it gets its name.
  * @return VSL_E_ARG (suffix; values that are not finite), VSL_E_WRITE, VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_weights_write(const char *path, const VslWeights *w);

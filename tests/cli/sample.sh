@@ -23,10 +23,11 @@ says "is a zip archive"
 printf '\200\002}q\000.cposix\nsystem\n' >hostile/weights.safetensors
 exits 3 "$vesal" diffusion sample --model hostile --out none
 says "is a Python pickle"
-for file in libtorch libpython; do
-    LD_DEBUG=files "$vesal" diffusion sample --model hostile --out none 2>&1 | grep -c "file=.*$file" >$file.txt
-done
-check "the run was watched, and no Python came in" [ "$(cat libtorch.txt)" -gt 0 -a "$(cat libpython.txt)" = 0 ]
+LD_DEBUG=files "$vesal" diffusion sample --model hostile --out none 2>&1 | grep -oE 'file=[^ ]+' >opened.txt
+check "the run was watched" grep -q libhdf5 opened.txt
+check "it is refused before LibTorch is opened, and no Python came in" sh -c '! grep -qE "libtorch|libpython" opened.txt'
+exits 3 "$vesal" diffusion train --data images --out none --init hostile
+says "is a Python pickle"
 printf '\377\377\377\377\377\377\377\177{}' >hostile/weights.safetensors
 exits 3 "$vesal" diffusion sample --model hostile --out none
 says "states a header of"
