@@ -84,6 +84,7 @@ VslStatus vsl_backend_scratch(float **out, VslBackend *be, int64_t count)
             be->scratch = NULL;
             be->scratch_count = 0;
         }
+        be->moves++;
         VSL_TRY(be->table->alloc(be, &be->scratch, count));
         be->scratch_count = count;
     }
@@ -148,6 +149,72 @@ VslStatus vsl_field_dot(double *out, const VslField *x, const VslField *y)
 {
     assert(vsl_field_count(y) == vsl_field_count(x) && y->be == x->be);
     return x->be->table->dot(x->be, out, x->data, y->data, vsl_field_count(x));
+}
+
+struct VslRecord {
+    VslBackend *be;
+    void *launches; /* the backend's own */
+    int calls;
+    int64_t moves; /* the backend's, when it was made */
+};
+
+static void forget(VslRecord *r)
+{
+    if (r->launches) {
+        r->be->table->record_free(r->be, r->launches);
+        r->launches = NULL;
+    }
+}
+
+/* Keeps what `work` launches instead of running it. */
+static VslStatus keep(VslRecord *r, VslWork *work, void *ctx)
+{
+    VslBackend *be = r->be;
+    VslStatus st = be->table->record_begin(be);
+    if (st == VSL_OK) {
+        const VslStatus done = work(ctx), ended = be->table->record_end(be, &r->launches); /* ends it in any case */
+        st = done != VSL_OK ? done : ended;
+    }
+    if (st != VSL_OK) {
+        forget(r);
+        vsl_log(VSL_LOG_INFO, "launches are made one by one, for they cannot be recorded: %s", vsl_error());
+    }
+    return st;
+}
+
+VslStatus vsl_record_run(VslRecord **record, VslBackend *be, VslWork *work, void *ctx)
+{
+    VslStatus st = VSL_OK;
+    VslRecord *r = *record;
+    if (!be->table->record_begin) {
+        return work(ctx);
+    }
+    if (!r) {
+        VSL_TRY(VSL_NEW0(record, 1, "record"));
+        r = *record;
+        r->be = be;
+    }
+    if (r->moves != be->moves) {
+        forget(r);
+        r->calls = 0;
+        r->moves = be->moves;
+    }
+    /* the first call is an ordinary one: it lets the device load its code, which it may not do while recording */
+    if (++r->calls == 2) {
+        (void)keep(r, work, ctx);
+    }
+    st = r->launches ? be->table->replay(be, r->launches) : work(ctx);
+out:
+    return st;
+}
+
+void vsl_record_free(VslRecord **record)
+{
+    if (*record) {
+        forget(*record);
+        vsl_free(*record);
+        *record = NULL;
+    }
 }
 
 VslStatus vsl_filter_new(VslFilter **out, VslBackend *be, const int64_t n[3], int channels)

@@ -58,6 +58,15 @@ VSL_API VSL_MUST_USE VslStatus vsl_field_copy(VslField *y, const VslField *x);
 VSL_API VSL_MUST_USE VslStatus vsl_field_axpby(VslField *y, double a, const VslField *x, double b);
 VSL_API VSL_MUST_USE VslStatus vsl_field_dot(double *out, const VslField *x, const VslField *y);
 
+/** Work that launches the same things every time it is called: on the same fields, with the same numbers. A device
+ * records it at the second call and replays the record from then on, as one launch; where it cannot, and on the CPU, it
+ * is simply called. The work may neither allocate nor free, nor move anything to or from the host, nor take a dot
+ * product. Its fields and filters must outlive the record. *record: NULL at first, to be freed by the caller. */
+typedef struct VslRecord VslRecord;
+typedef VslStatus VslWork(void *ctx);
+VSL_API VSL_MUST_USE VslStatus vsl_record_run(VslRecord **record, VslBackend *be, VslWork *work, void *ctx);
+VSL_API void vsl_record_free(VslRecord **record);
+
 typedef struct VslFilter VslFilter;
 /** Plans transforms of n[0] x n[1] x n[2] periodic planes; up to `channels` at a time. */
 VSL_API VSL_MUST_USE VslStatus vsl_filter_new(VslFilter **out, VslBackend *be, const int64_t n[3], int channels);

@@ -3,7 +3,8 @@
  * Everything of a backend runs in order on its own stream, so that no call waits for the device except a download, a
  * reduction (which downloads 2 kB) and the freeing of memory. A spectral filter is one batched real-to-complex
  * transform of all channels, the product with the symbol, and the transform back; all filters of a backend share one
- * work area. Errors of earlier kernels come out at the next call that waits, with that call's name. */
+ * work area. A record is the stream's capture as a graph; if anything in it cannot be captured, the runtime says so at
+ * its end and the launches are made one by one. Errors of earlier kernels come out at the next call that waits, with that call's name. */
 #include <cufft.h>
 #include <stdio.h>
 
@@ -142,7 +143,8 @@ typedef struct CudaFilter {
     VslSpectrum spectrum;
     cufftHandle forward[BATCHES], backward[BATCHES];
     int planned[2 * BATCHES];
-    float *z; /* complex, all channels */
+    void *work[2 * BATCHES]; /* what each plan has been given */
+    float *z;                /* complex, all channels */
 } CudaFilter;
 
 static void cuda_filter_free(VslFilter *f)
@@ -174,6 +176,7 @@ static VslStatus reserve_work(VslBackend *be, size_t bytes)
         (void)cudaFree(c->work);
         c->work = NULL;
         c->work_bytes = 0;
+        be->moves++;
         VSL_TRY(allocate(be, &c->work, bytes, "work area of the transforms"));
         c->work_bytes = bytes;
     }
@@ -197,7 +200,7 @@ static VslStatus plan(VslBackend *be, cufftHandle *out, int *planned, const VslS
     VSL_TRY(fft_check(be, cufftMakePlanMany(*out, rank, lengths, NULL, 1, 0, NULL, 1, 0, type, batch, &bytes),
                       "planning transforms"));
     VSL_TRY(fft_check(be, cufftSetStream(*out, cuda_of(be)->stream), "planning transforms"));
-    VSL_TRY(reserve_work(be, bytes));
+    VSL_TRY(reserve_work(be, bytes > 0 ? bytes : 1)); /* never NULL: what no plan has been given yet */
 out:
     return st;
 }
@@ -230,15 +233,20 @@ static VslStatus transform(VslFilter *f, float *real, int channels, int back)
 {
     VslStatus st = VSL_OK;
     cudaStream_t stream;
-    const CudaFilter *s = (const CudaFilter *)f->state;
+    CudaFilter *s = (CudaFilter *)f->state;
+    Cuda *c = cuda_of(f->be);
     const int which = channels == f->channels ? ALL : ONE, calls = which == ALL ? 1 : channels;
     const int64_t voxels = f->n[0] * f->n[1] * f->n[2];
     const cufftHandle handle = back ? s->backward[which] : s->forward[which];
+    void **work = &s->work[2 * which + (back ? 1 : 0)];
     VSL_TRY(vsl_cuda_begin(f->be, &stream));
-    VSL_TRY(fft_check(f->be, cufftSetWorkArea(handle, cuda_of(f->be)->work), "a transform"));
-    for (int c = 0; c < calls; c++) {
-        cufftReal *x = real + c * voxels;
-        cufftComplex *z = (cufftComplex *)s->z + c * s->spectrum.count;
+    if (*work != c->work) { /* not while recording: the call before has done it */
+        VSL_TRY(fft_check(f->be, cufftSetWorkArea(handle, c->work), "a transform"));
+        *work = c->work;
+    }
+    for (int q = 0; q < calls; q++) {
+        cufftReal *x = real + q * voxels;
+        cufftComplex *z = (cufftComplex *)s->z + q * s->spectrum.count;
         VSL_TRY(fft_check(f->be, back ? cufftExecC2R(handle, z, x) : cufftExecR2C(handle, x, z), "a transform"));
     }
 out:
@@ -267,6 +275,53 @@ out:
     return st;
 }
 
+static VslStatus cuda_record_begin(VslBackend *be)
+{
+    VslStatus st = VSL_OK;
+    cudaStream_t stream;
+    VSL_TRY(vsl_cuda_begin(be, &stream));
+    /* other threads may go on with devices of their own */
+    VSL_TRY(vsl_cuda_check(be, cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "recording launches"));
+out:
+    return st;
+}
+
+static VslStatus cuda_record_end(VslBackend *be, void **launches)
+{
+    VslStatus st = VSL_OK;
+    cudaStream_t stream;
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t ready = NULL;
+    VSL_TRY(vsl_cuda_begin(be, &stream));
+    VSL_TRY(vsl_cuda_check(be, cudaStreamEndCapture(stream, &graph), "recording launches"));
+    VSL_TRY(vsl_cuda_check(be, cudaGraphInstantiateWithFlags(&ready, graph, 0), "preparing recorded launches"));
+    *launches = ready;
+out:
+    if (graph) {
+        (void)cudaGraphDestroy(graph);
+    }
+    return st;
+}
+
+static VslStatus cuda_replay(VslBackend *be, void *launches)
+{
+    VslStatus st = VSL_OK;
+    cudaStream_t stream;
+    VSL_TRY(vsl_cuda_begin(be, &stream));
+    VSL_TRY(vsl_cuda_check(be, cudaGraphLaunch((cudaGraphExec_t)launches, stream), "replaying launches"));
+out:
+    return st;
+}
+
+static void cuda_record_free(VslBackend *be, void *launches)
+{
+    cudaStream_t stream;
+    if (vsl_cuda_begin(be, &stream) == VSL_OK) {
+        (void)cudaStreamSynchronize(stream);
+        (void)cudaGraphExecDestroy((cudaGraphExec_t)launches);
+    }
+}
+
 static void cuda_close(VslBackend *be)
 {
     Cuda *c = cuda_of(be);
@@ -286,7 +341,8 @@ static void cuda_close(VslBackend *be)
 static const VslBackendTable cuda_table = {
     0 /* is_host */,  cuda_alloc,        cuda_release,         cuda_memory,    cuda_upload,
     cuda_download,    cuda_copy,         vsl_device_axpby,     vsl_device_dot, cuda_filter_new,
-    cuda_filter_free, cuda_filter_apply, cuda_filter_resample, cuda_close,
+    cuda_filter_free, cuda_filter_apply, cuda_filter_resample, cuda_close,     cuda_record_begin,
+    cuda_record_end,  cuda_replay,       cuda_record_free,
 };
 
 int vsl_backend_count_cuda(void)

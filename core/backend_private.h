@@ -23,6 +23,11 @@ typedef struct VslBackendTable {
     VslStatus (*filter_apply)(VslFilter *f, float *out, const float *in, int channels, const float *symbol);
     VslStatus (*filter_resample)(VslFilter *to, float *out, VslFilter *from, const float *in, int channels);
     void (*close)(VslBackend *be);
+    /* What is launched between the first two is kept, not run; all NULL where nothing can be recorded. */
+    VslStatus (*record_begin)(VslBackend *be);
+    VslStatus (*record_end)(VslBackend *be, void **launches);
+    VslStatus (*replay)(VslBackend *be, void *launches);
+    void (*record_free)(VslBackend *be, void *launches);
 } VslBackendTable;
 
 struct VslBackend {
@@ -32,6 +37,7 @@ struct VslBackend {
     void *state; /* the backend's own */
     float *scratch;
     int64_t scratch_count;
+    int64_t moves; /* times that memory of the backend's own moved: what was recorded before is void */
 };
 
 struct VslFilter {

@@ -100,6 +100,8 @@ void reg_flow_free(RegFlow *f)
     for (int i = 0; i < REG_FLOW_WORK; i++) {
         vsl_field_free(&f->work[i]);
     }
+    vsl_record_free(&f->shooting);
+    vsl_record_free(&f->back);
     *f = (RegFlow){0};
 }
 
@@ -109,6 +111,8 @@ VslStatus reg_flow_set_steps(RegFlow *f, int steps)
     VslField *m = NULL, *v = NULL;
     VSL_TRY(new_fields(&m, f->be, f->n, steps + 1));
     VSL_TRY(vsl_field_copy(&m[0], &f->m[0]));
+    vsl_record_free(&f->shooting);
+    vsl_record_free(&f->back);
     free_fields(&f->m, f->steps + 1);
     free_fields(&f->v, 2 * f->steps + 1);
     free_fields(&f->cot, 2 * f->steps);
@@ -166,23 +170,34 @@ out:
     return st;
 }
 
+static VslStatus shoot(void *ctx)
+{
+    VslStatus st = VSL_OK;
+    RegFlow *f = ctx;
+    for (int i = 0; i <= f->steps; i++) {
+        VSL_TRY(velocity(f, &f->v[2 * i], &f->m[i]));
+        if (i < f->steps) {
+            const Stages s = stages_of(f, i);
+            VSL_TRY(step_stages(f, &s, &f->m[i + 1], 1.0 / f->steps));
+        }
+    }
+out:
+    return st;
+}
+
 VslStatus reg_flow_shoot(RegFlow *f, double *norm2, double *energy_drift)
 {
     VslStatus st = VSL_OK;
-    const double dt = 1.0 / f->steps, voxel = f->h[0] * f->h[1] * f->h[2];
+    const double voxel = f->h[0] * f->h[1] * f->h[2];
     double first = 0, drift = 0;
+    VSL_TRY(vsl_record_run(&f->shooting, f->be, shoot, f));
     for (int i = 0; i <= f->steps; i++) {
-        VSL_TRY(velocity(f, &f->v[2 * i], &f->m[i]));
         if (i == 0 || i == f->steps || energy_drift) {
             double e = 0;
             VSL_TRY(vsl_field_dot(&e, &f->m[i], &f->v[2 * i]));
             first = i == 0 ? e : first;
-            VSL_CHECK(isfinite(e), VSL_E_NUMERIC, "the geodesic is not finite at time %g", i * dt);
+            VSL_CHECK(isfinite(e), VSL_E_NUMERIC, "the geodesic is not finite at time %g", (double)i / f->steps);
             drift = first > 0 && fabs(e / first - 1) > drift ? fabs(e / first - 1) : drift;
-        }
-        if (i < f->steps) {
-            const Stages s = stages_of(f, i);
-            VSL_TRY(step_stages(f, &s, &f->m[i + 1], dt));
         }
     }
     if (norm2) {
@@ -242,34 +257,57 @@ out:
     return st;
 }
 
-VslStatus reg_flow_adjoint(RegFlow *f, VslField *cot_m0, VslField *eta)
+/* Fields of the transpose: cotangents of the velocities at the nodes 1..steps, and at mid steps 0..steps - 1. */
+static VslField *node_cotangent(RegFlow *f, int i)
+{
+    return &f->cot[i - 1];
+}
+
+static VslField *mid_cotangent(RegFlow *f, int i)
+{
+    return &f->cot[f->steps + i];
+}
+
+/* Through all steps, from the cotangents of the velocities to that of m[0], which is left in work[8]. */
+static VslStatus go_back(void *ctx)
 {
     VslStatus st = VSL_OK;
+    RegFlow *f = ctx;
     const double dt = 1.0 / f->steps;
-    VslField *lambda = cot_m0, *a = &f->work[7], *sum = &f->work[8];
-    if (!f->cot) {
-        VSL_TRY(new_fields(&f->cot, f->be, f->n, 2 * f->steps));
-    }
-    VslField *node = f->cot - 1, *mid = f->cot + f->steps; /* node[1..steps], mid[0..steps-1] */
-    for (int i = 0; i < 2 * f->steps; i++) {
-        VSL_TRY(f->op->fill(&f->cot[i], 0));
-    }
-    for (int i = 0; i < f->steps; i++) {
-        VSL_TRY(f->op->particles_adjoint(eta, &node[i + 1], &mid[i], &f->y[i + 1], &f->v[2 * i + 2], &f->v[2 * i + 1],
-                                         -dt, f->h));
-    }
-    VSL_TRY(vsl_filter_apply(f->filter, lambda, &node[f->steps], &f->smooth));
+    VslField *lambda = node_cotangent(f, f->steps), *a = &f->work[7], *sum = &f->work[8];
+    VSL_TRY(vsl_filter_apply(f->filter, lambda, lambda, &f->smooth));
     for (int i = f->steps - 1; i >= 0; i--) {
         const Stages s = stages_of(f, i);
         VSL_TRY(step_stages(f, &s, NULL, dt));
         VSL_TRY(vsl_field_copy(sum, lambda));
         VSL_TRY(vsl_field_axpby(a, dt / 6, lambda, 0));
         VSL_TRY(stage_transpose(f, &s, 3, a, NULL, sum, lambda, dt / 3, dt));
-        VSL_TRY(stage_transpose(f, &s, 2, a, &mid[i], sum, lambda, dt / 3, dt / 2));
+        VSL_TRY(stage_transpose(f, &s, 2, a, mid_cotangent(f, i), sum, lambda, dt / 3, dt / 2));
         VSL_TRY(stage_transpose(f, &s, 1, a, NULL, sum, lambda, dt / 6, dt / 2));
-        VSL_TRY(stage_transpose(f, &s, 0, a, i > 0 ? &node[i] : NULL, sum, lambda, 0, 0));
-        VSL_TRY(vsl_field_copy(lambda, sum));
+        VSL_TRY(stage_transpose(f, &s, 0, a, i > 0 ? node_cotangent(f, i) : NULL, sum, lambda, 0, 0));
+        if (i > 0) {
+            VSL_TRY(vsl_field_copy(lambda, sum));
+        }
     }
+out:
+    return st;
+}
+
+VslStatus reg_flow_adjoint(RegFlow *f, VslField *cot_m0, VslField *eta)
+{
+    VslStatus st = VSL_OK;
+    if (!f->cot) {
+        VSL_TRY(new_fields(&f->cot, f->be, f->n, 2 * f->steps));
+    }
+    for (int i = 0; i < 2 * f->steps; i++) {
+        VSL_TRY(f->op->fill(&f->cot[i], 0));
+    }
+    for (int i = 0; i < f->steps; i++) {
+        VSL_TRY(f->op->particles_adjoint(eta, node_cotangent(f, i + 1), mid_cotangent(f, i), &f->y[i + 1],
+                                         &f->v[2 * i + 2], &f->v[2 * i + 1], -1.0 / f->steps, f->h));
+    }
+    VSL_TRY(vsl_record_run(&f->back, f->be, go_back, f));
+    VSL_TRY(vsl_field_copy(cot_m0, &f->work[8]));
 out:
     return st;
 }

@@ -35,6 +35,7 @@ typedef struct RegFlow {
     VslField work[REG_FLOW_WORK]; /* a step's other stages, which the transpose makes again, and its own */
     VslField *y;                  /* steps + 1 positions of particles at the nodes of time, see reg_flow_pull_back */
     int64_t y_n[3];
+    VslRecord *shooting, *back; /* of the launches of both ways */
 } RegFlow;
 
 /** Plans a band grid. {0} is empty; free with reg_flow_free. */

@@ -81,6 +81,94 @@ TEST(the_order_of_threads_in_a_team_changes_no_bit)
     pair_free(&image), pair_free(&warped), pair_free(&weight), pair_free(&grad), pair_free(&fixed), pair_free(&scratch);
 }
 
+static RegFlow flow_new(const int64_t n[3], int steps)
+{
+    RegFlow f = {.steps = 0};
+    const VslKernel kernel = {1, {60}, {1}, 1, 2};
+    CHECK_OK(reg_flow_new(&f, sides[OTHER], n, (double[3]){2, 2, 3}, &kernel, steps));
+    return f;
+}
+
+/* A shot from random momenta and its transpose, into 3 * count values. */
+static void there_and_back(float *host, RegFlow *f, uint64_t stream)
+{
+    const VslAffine to_band = {{{0.9, 0, 0, 1.1}, {0, 0.9, 0, 1.2}, {0, 0, 0.9, 1}}};
+    Pair m = pair_new(f->n, 3, stream, 20, 0), eta = pair_new((int64_t[3]){6, 5, 5}, 3, stream + 1, 1, 0);
+    VslField cot = {0};
+    double norm2 = 0, drift = 0;
+    CHECK_OK(vsl_field_new(&cot, sides[OTHER], f->n, 3));
+    CHECK_OK(vsl_field_copy(&f->m[0], &m.on[OTHER]));
+    CHECK_OK(reg_flow_shoot(f, &norm2, &drift));
+    CHECK_OK(reg_flow_pull_back(f, eta.on[OTHER].n, &to_band));
+    CHECK_OK(reg_flow_adjoint(f, &cot, &eta.on[OTHER]));
+    CHECK(norm2 > 0);
+    CHECK_OK(vsl_field_download(host, &cot, vsl_field_count(&cot)));
+    vsl_field_free(&cot);
+    pair_free(&m), pair_free(&eta);
+}
+
+/* Other momenta every time, the number of steps changed in between, scratch that moves: what is replayed must follow.
+ */
+TEST(replayed_launches_give_the_same_bits)
+{
+    enum { RUNS = 12 };
+    const int64_t n[3] = {10, 9, 8}, count = 3 * n[0] * n[1] * n[2];
+    float *host[2] = {NULL, NULL}, *scratch = NULL;
+    for (int way = 0; way < 2; way++) { /* recorded, and not */
+        RegFlow f = flow_new(n, 2);
+        const int64_t before = emulated.replays;
+        emulated.never_record = way;
+        CHECK_OK(VSL_NEW(&host[way], RUNS * count, "host values"));
+        for (int run = 0; run < RUNS; run++) {
+            if (run == 4) {
+                CHECK_OK(reg_flow_set_steps(&f, 3));
+            }
+            if (run == 8) {
+                CHECK_OK(vsl_backend_scratch(&scratch, sides[OTHER], (way + 2) * 1000000));
+            }
+            there_and_back(host[way] + run * count, &f, 90 + 2 * (uint64_t)run);
+        }
+        /* of each four the first is an ordinary one */
+        CHECK(way == 1 ? emulated.replays == before : emulated.replays >= before + 2 * (RUNS - 3 - 2));
+        CHECK(emulated.spoilt == 0);
+        reg_flow_free(&f);
+    }
+    emulated.never_record = 0;
+    CHECK(memcmp(host[0], host[1], (size_t)(RUNS * count) * sizeof *host[0]) == 0);
+    CHECK(memcmp(host[0], host[0] + count, (size_t)count * sizeof *host[0]) != 0);
+    vsl_free(host[0]);
+    vsl_free(host[1]);
+}
+
+static VslStatus double_and_look(void *ctx)
+{
+    VslStatus st = VSL_OK;
+    VslField *f = ctx;
+    double ff = 0;
+    VSL_TRY(vsl_field_axpby(f, 2, f, 0));
+    VSL_TRY(vsl_field_dot(&ff, f, f));
+out:
+    return st;
+}
+
+TEST(work_that_cannot_be_recorded_is_done_all_the_same)
+{
+    Pair p = pair_new((int64_t[3]){4, 3, 2}, 1, 90, 1, 0);
+    VslRecord *record[SIDES] = {NULL, NULL};
+    const int64_t before = emulated.replays;
+    for (int run = 0; run < 5; run++) {
+        for (int s = 0; s < SIDES; s++) {
+            CHECK_OK(vsl_record_run(&record[s], sides[s], double_and_look, &p.on[s]));
+        }
+    }
+    pair_check(&p, 0, "doubled five times");
+    CHECK(emulated.replays == before && emulated.spoilt > 0);
+    for (int s = 0; s < SIDES; s++) {
+        vsl_record_free(&record[s]);
+    }
+    pair_free(&p);
+}
+
 /* Allocations of a registration fail one by one, at distances that grow. */
 TEST(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing)
 {
@@ -162,6 +250,8 @@ int main(void)
     RUN(every_kernel_of_the_table_has_a_device_version);
     RUN(the_order_of_threads_changes_no_bit);
     RUN(the_order_of_threads_in_a_team_changes_no_bit);
+    RUN(replayed_launches_give_the_same_bits);
+    RUN(work_that_cannot_be_recorded_is_done_all_the_same);
     RUN(memory_of_a_device_that_runs_out_is_an_error_and_leaves_nothing);
     RUN(what_cannot_fit_is_refused_before_and_nothing_else_is);
     run_kernel_cases();
