@@ -147,8 +147,16 @@ VslStatus vsl_field_axpby(VslField *y, double a, const VslField *x, double b)
 
 VslStatus vsl_field_dot(double *out, const VslField *x, const VslField *y)
 {
-    assert(vsl_field_count(y) == vsl_field_count(x) && y->be == x->be);
-    return x->be->table->dot(x->be, out, x->data, y->data, vsl_field_count(x));
+    return vsl_field_dots(out, &x, &y, 1);
+}
+
+VslStatus vsl_field_dots(double *out, const VslField *const *x, const VslField *const *y, int count)
+{
+    for (int q = 0; q < count; q++) {
+        assert(vsl_field_count(x[q]) == vsl_field_count(x[0]) && vsl_field_count(y[q]) == vsl_field_count(x[0]));
+        assert(x[q]->be == x[0]->be && y[q]->be == x[0]->be);
+    }
+    return count > 0 ? x[0]->be->table->dots(x[0]->be, out, x, y, count) : VSL_OK;
 }
 
 struct VslRecord {

@@ -57,6 +57,9 @@ VSL_API int64_t vsl_field_count(const VslField *f);
 VSL_API VSL_MUST_USE VslStatus vsl_field_copy(VslField *y, const VslField *x);
 VSL_API VSL_MUST_USE VslStatus vsl_field_axpby(VslField *y, double a, const VslField *x, double b);
 VSL_API VSL_MUST_USE VslStatus vsl_field_dot(double *out, const VslField *x, const VslField *y);
+/** out[q] = <x[q], y[q]> for fields of one shape: a device is waited for once, not `count` times. */
+VSL_API VSL_MUST_USE VslStatus vsl_field_dots(double *out, const VslField *const *x, const VslField *const *y,
+                                              int count);
 
 /** Work that launches the same things every time it is called: on the same fields, with the same numbers. A device
  * records it at the second call and replays the record from then on, as one launch; where it cannot, and on the CPU, it

@@ -104,14 +104,16 @@ static double dot_item(void *ctx, int64_t item, int worker)
     return sum;
 }
 
-static VslStatus cpu_dot(VslBackend *be, double *out, const float *x, const float *y, int64_t count)
+static VslStatus cpu_dots(VslBackend *be, double *out, const VslField *const *x, const VslField *const *y, int count)
 {
     VslStatus st = VSL_OK;
     double *partial = NULL;
-    const int64_t items = (count + CHUNK - 1) / CHUNK;
-    Blas s = {(float *)(uintptr_t)y, x, 0, 0, count}; /* only read */
+    const int64_t values = vsl_field_count(x[0]), items = (values + CHUNK - 1) / CHUNK;
     VSL_TRY(VSL_NEW(&partial, items, "partial sums"));
-    *out = vsl_parallel_sum(items, be->threads, dot_item, &s, partial);
+    for (int q = 0; q < count; q++) {
+        Blas s = {y[q]->data, x[q]->data, 0, 0, values}; /* only read */
+        out[q] = vsl_parallel_sum(items, be->threads, dot_item, &s, partial);
+    }
 out:
     vsl_free(partial);
     return st;
@@ -305,7 +307,7 @@ static const VslBackendTable cpu_table = {
     .download = cpu_copy_in,
     .copy = cpu_copy_in,
     .axpby = cpu_axpby,
-    .dot = cpu_dot,
+    .dots = cpu_dots,
     .filter_new = cpu_filter_new,
     .filter_free = cpu_filter_free,
     .filter_apply = cpu_filter_apply,

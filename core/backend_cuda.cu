@@ -4,7 +4,8 @@
  * reduction (which downloads 2 kB) and the freeing of memory. A spectral filter is one batched real-to-complex
  * transform of all channels, the product with the symbol, and the transform back; all filters of a backend share one
  * work area. A record is the stream's capture as a graph; if anything in it cannot be captured, the runtime says so at
- * its end and the launches are made one by one. Errors of earlier kernels come out at the next call that waits, with that call's name. */
+ * its end and the launches are made one by one. Errors of earlier kernels come out at the next call that waits, with
+ * that call's name. */
 #include <cufft.h>
 #include <stdio.h>
 
@@ -339,9 +340,9 @@ static void cuda_close(VslBackend *be)
 }
 
 static const VslBackendTable cuda_table = {
-    0 /* is_host */,  cuda_alloc,        cuda_release,         cuda_memory,    cuda_upload,
-    cuda_download,    cuda_copy,         vsl_device_axpby,     vsl_device_dot, cuda_filter_new,
-    cuda_filter_free, cuda_filter_apply, cuda_filter_resample, cuda_close,     cuda_record_begin,
+    0 /* is_host */,  cuda_alloc,        cuda_release,         cuda_memory,     cuda_upload,
+    cuda_download,    cuda_copy,         vsl_device_axpby,     vsl_device_dots, cuda_filter_new,
+    cuda_filter_free, cuda_filter_apply, cuda_filter_resample, cuda_close,      cuda_record_begin,
     cuda_record_end,  cuda_replay,       cuda_record_free,
 };
 

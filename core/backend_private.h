@@ -17,7 +17,7 @@ typedef struct VslBackendTable {
     VslStatus (*download)(VslBackend *be, float *host, const float *device, int64_t count);
     VslStatus (*copy)(VslBackend *be, float *y, const float *x, int64_t count);
     VslStatus (*axpby)(VslBackend *be, float *y, double a, const float *x, double b, int64_t count);
-    VslStatus (*dot)(VslBackend *be, double *out, const float *x, const float *y, int64_t count);
+    VslStatus (*dots)(VslBackend *be, double *out, const VslField *const *x, const VslField *const *y, int count);
     VslStatus (*filter_new)(VslFilter *f);
     void (*filter_free)(VslFilter *f);
     VslStatus (*filter_apply)(VslFilter *f, float *out, const float *in, int channels, const float *symbol);

@@ -49,34 +49,42 @@ static VslStatus vsl_device_axpby(VslBackend *be, float *y, double a, const floa
 }
 
 typedef struct VslDotArgs {
-    const float *x, *y;
+    const float *x[VSL_MOST_SETS], *y[VSL_MOST_SETS];
     double *partial;
     int64_t count, parts;
 } VslDotArgs;
 
-VSL_BODY void vsl_dot_part(const VslDotArgs *a, int64_t part)
+/* thread = part, then which of the products */
+VSL_BODY void vsl_dot_part(const VslDotArgs *a, int64_t thread)
 {
+    const float *x = a->x[thread / a->parts], *y = a->y[thread / a->parts];
     double sum = 0;
-    for (int64_t i = part; i < a->count; i += a->parts) {
-        sum += (double)a->x[i] * (double)a->y[i];
+    for (int64_t i = thread % a->parts; i < a->count; i += a->parts) {
+        sum += (double)x[i] * (double)y[i];
     }
-    a->partial[part] = sum;
+    a->partial[thread] = sum;
 }
 VSL_KERNEL(vsl_dot_part, VslDotArgs)
 
-static VslStatus vsl_device_dot(VslBackend *be, double *out, const float *x, const float *y, int64_t count)
+static VslStatus vsl_device_dots(VslBackend *be, double *out, const VslField *const *x, const VslField *const *y,
+                                 int count)
 {
     VslStatus st = VSL_OK;
     float *scratch = NULL;
     VslDotArgs a;
-    a.x = x;
-    a.y = y;
-    a.count = count;
-    a.parts = vsl_device_parts(count);
-    VSL_TRY(vsl_backend_scratch(&scratch, be, vsl_device_reduce_floats(a.parts, 1)));
+    a.count = vsl_field_count(x[0]);
+    a.parts = vsl_device_parts(a.count);
+    VSL_TRY(vsl_backend_scratch(&scratch, be, vsl_device_reduce_floats(a.parts, VSL_MOST_SETS)));
     a.partial = (double *)(void *)scratch;
-    VSL_TRY(vsl_dot_part_launch(be, a, a.parts));
-    VSL_TRY(vsl_device_reduce(out, be, a.partial, a.parts, 1, VSL_REDUCE_SUM));
+    for (int first = 0; first < count; first += VSL_MOST_SETS) {
+        const int sets = count - first < VSL_MOST_SETS ? count - first : (int)VSL_MOST_SETS;
+        for (int q = 0; q < sets; q++) {
+            a.x[q] = x[first + q]->data;
+            a.y[q] = y[first + q]->data;
+        }
+        VSL_TRY(vsl_dot_part_launch(be, a, a.parts * sets));
+        VSL_TRY(vsl_device_reduce(out + first, be, a.partial, a.parts, sets, VSL_REDUCE_SUM));
+    }
 out:
     return st;
 }

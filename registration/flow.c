@@ -185,27 +185,31 @@ out:
     return st;
 }
 
+enum { TOGETHER = 12 }; /* nodes whose energies are fetched at once */
+
 VslStatus reg_flow_shoot(RegFlow *f, double *norm2, double *energy_drift)
 {
     VslStatus st = VSL_OK;
-    const double voxel = f->h[0] * f->h[1] * f->h[2];
     double first = 0, drift = 0;
     VSL_TRY(vsl_record_run(&f->shooting, f->be, shoot, f));
-    for (int i = 0; i <= f->steps; i++) {
-        if (i == 0 || i == f->steps || energy_drift) {
-            double e = 0;
-            VSL_TRY(vsl_field_dot(&e, &f->m[i], &f->v[2 * i]));
-            first = i == 0 ? e : first;
-            VSL_CHECK(isfinite(e), VSL_E_NUMERIC, "the geodesic is not finite at time %g", (double)i / f->steps);
-            drift = first > 0 && fabs(e / first - 1) > drift ? fabs(e / first - 1) : drift;
+    for (int i = 0; i <= f->steps; i += TOGETHER) {
+        const VslField *m[TOGETHER], *v[TOGETHER];
+        double e[TOGETHER];
+        const int left = f->steps + 1 - i, count = left < TOGETHER ? left : TOGETHER;
+        for (int q = 0; q < count; q++) {
+            m[q] = &f->m[i + q];
+            v[q] = &f->v[2 * (i + q)];
+        }
+        VSL_TRY(vsl_field_dots(e, m, v, count));
+        first = i == 0 ? e[0] : first;
+        for (int q = 0; q < count; q++) {
+            VSL_CHECK(isfinite(e[q]), VSL_E_NUMERIC, "the geodesic is not finite at time %g",
+                      (double)(i + q) / f->steps);
+            drift = first > 0 && fabs(e[q] / first - 1) > drift ? fabs(e[q] / first - 1) : drift;
         }
     }
-    if (norm2) {
-        *norm2 = first * voxel;
-    }
-    if (energy_drift) {
-        *energy_drift = drift;
-    }
+    *norm2 = first * f->h[0] * f->h[1] * f->h[2];
+    *energy_drift = drift;
 out:
     return st;
 }

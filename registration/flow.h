@@ -44,8 +44,8 @@ VSL_MUST_USE VslStatus reg_flow_new(RegFlow *out, VslBackend *be, const int64_t 
 void reg_flow_free(RegFlow *f);
 /** Another number of time steps; the path is lost, m[0] is kept. */
 VSL_MUST_USE VslStatus reg_flow_set_steps(RegFlow *f, int steps);
-/** Integrates from f->m[0], which the caller has filled. *energy_drift (may be NULL): largest relative change of <m, v>
- * over the nodes of time; *norm2: <m_0, v_0> as an integral over the box, mm^3. @return VSL_E_NUMERIC when not finite.
+/** Integrates from f->m[0], which the caller has filled. *energy_drift: largest relative change of <m, v> over the
+ * nodes of time; *norm2: <m_0, v_0> as an integral over the box, mm^3. @return VSL_E_NUMERIC when not finite.
  */
 VSL_MUST_USE VslStatus reg_flow_shoot(RegFlow *f, double *norm2, double *energy_drift);
 /** Particles that start at to_band(i, j, k) for the nodes of `n` at t = 1 end at f->y[0] (band voxels, t = 0): samples

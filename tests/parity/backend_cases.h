@@ -140,11 +140,39 @@ TEST(resampled_fields_agree)
     }
 }
 
+/* More of them than a device sums at a time. */
+TEST(products_taken_together_are_those_taken_one_by_one)
+{
+    enum { COUNT = 14 };
+    const int64_t n[3] = {7, 5, 3};
+    Pair f[COUNT + 1];
+    for (int q = 0; q <= COUNT; q++) {
+        f[q] = pair_new(n, 2, 100 + (uint64_t)q, 1, 0.5);
+    }
+    for (int s = 0; s < SIDES; s++) {
+        const VslField *x[COUNT], *y[COUNT];
+        double together[COUNT], alone;
+        for (int q = 0; q < COUNT; q++) {
+            x[q] = &f[q].on[s];
+            y[q] = &f[q + 1].on[s];
+        }
+        CHECK_OK(vsl_field_dots(together, x, y, COUNT));
+        for (int q = 0; q < COUNT; q++) {
+            CHECK_OK(vsl_field_dot(&alone, x[q], y[q]));
+            CHECK(alone == together[q] && alone != 0);
+        }
+    }
+    for (int q = 0; q <= COUNT; q++) {
+        pair_free(&f[q]);
+    }
+}
+
 static inline void run_backend_cases(void)
 {
     RUN(what_is_uploaded_is_downloaded_and_new_fields_are_zero);
     RUN(linear_combinations_and_products_agree);
     RUN(a_factor_of_zero_hides_what_y_held);
+    RUN(products_taken_together_are_those_taken_one_by_one);
     RUN(a_sum_has_one_order);
     RUN(spectral_filters_agree);
     RUN(resampled_fields_agree);

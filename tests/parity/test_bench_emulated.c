@@ -49,10 +49,10 @@ TEST(an_evaluation_takes_few_launches_and_waits)
             s.lncc.flow.steps, (long long)(emulated.launches - launches), (long long)(emulated.transforms - transforms),
             (long long)(emulated.replays - replays), (long long)(emulated.waits - waits));
     }
-    CHECK(emulated.launches - launches <= 57);
+    CHECK(emulated.launches - launches <= 51);
     CHECK(emulated.transforms - transforms <= 4);
     CHECK(emulated.replays - replays == 2);
-    CHECK(emulated.waits - waits <= 11);
+    CHECK(emulated.waits - waits <= 8);
     setup_free(&s);
 }
 
