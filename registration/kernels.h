@@ -52,8 +52,8 @@ typedef VslStatus RegParticlesStepFn(VslField *out, const VslField *y, const Vsl
 typedef VslStatus RegParticlesAdjointFn(VslField *eta, VslField *cot_first, VslField *cot_mid, const VslField *y,
                                         const VslField *v_first, const VslField *v_mid, double dt, const double h[3]);
 /* warped_c(x) = moving_c(A (x_band + u(x))), u cubic between lattice nodes; slope = its derivative in u (3 planes
- * per channel, band voxels; may be NULL). y: particle positions on the lattice. to_moving: band voxel -> moving
- * voxel. */
+ * per channel, band voxels; may be NULL), averaged across the moving image's voxel centres (point.h). y: particle
+ * positions on the lattice. to_moving: band voxel -> moving voxel. */
 typedef VslStatus RegWarpFn(VslField *warped, VslField *slope, const VslField *moving, const VslField *y,
                             const RegLattice *lattice, const VslAffine *to_moving);
 /* Nearest-voxel value of a mask at the same points, 0 outside the moving grid. */
