@@ -515,6 +515,53 @@ TEST(registrations_from_the_identity_agree)
     compare_registrations(&grid, 1, 0, map, opt, "ssd, one level");
 }
 
+static RegFlow flow_new(int side, const int64_t n[3], int steps)
+{
+    RegFlow f = {.steps = 0};
+    const VslKernel kernel = {1, {60}, {1}, 1, 2};
+    CHECK_OK(reg_flow_new(&f, sides[side], n, (double[3]){2, 2, 3}, &kernel, steps));
+    return f;
+}
+
+/* A shot from random momenta and its transpose, into 3 * count values. */
+static void there_and_back(float *host, RegFlow *f, int side, uint64_t stream)
+{
+    const VslAffine to_band = {{{0.9, 0, 0, 1.1}, {0, 0.9, 0, 1.2}, {0, 0, 0.9, 1}}};
+    Pair m = pair_new(f->n, 3, stream, 20, 0), eta = pair_new((int64_t[3]){6, 5, 5}, 3, stream + 1, 1, 0);
+    VslField cot = {0};
+    double norm2 = 0, drift = 0;
+    CHECK_OK(vsl_field_new(&cot, sides[side], f->n, 3));
+    CHECK_OK(vsl_field_copy(&f->m[0], &m.on[side]));
+    CHECK_OK(reg_flow_shoot(f, &norm2, &drift));
+    CHECK_OK(reg_flow_pull_back(f, eta.on[side].n, &to_band));
+    CHECK_OK(reg_flow_adjoint(f, &cot, &eta.on[side]));
+    CHECK(norm2 > 0);
+    CHECK_OK(vsl_field_download(host, &cot, vsl_field_count(&cot)));
+    vsl_field_free(&cot);
+    pair_free(&m), pair_free(&eta);
+}
+
+/* The first run is launched, the second recorded where the backend can, the others are replayed. */
+TEST(shots_give_the_same_bits_every_time)
+{
+    enum { RUNS = 5 };
+    const int64_t n[3] = {10, 9, 8}, count = 3 * n[0] * n[1] * n[2];
+    float *host = NULL;
+    CHECK_OK(VSL_NEW(&host, RUNS * count, "host values"));
+    for (int s = 0; s < SIDES; s++) {
+        RegFlow f = flow_new(s, n, 3);
+        for (int run = 0; run < RUNS; run++) {
+            there_and_back(host + run * count, &f, s, run % 2 ? 92 : 90);
+        }
+        for (int run = 2; run < RUNS; run++) {
+            CHECK(memcmp(host + run * count, host + (run - 2) * count, (size_t)count * sizeof *host) == 0);
+        }
+        CHECK(memcmp(host, host + count, (size_t)count * sizeof *host) != 0);
+        reg_flow_free(&f);
+    }
+    vsl_free(host);
+}
+
 TEST(random_geodesics_take_any_backend)
 {
     const VslGrid grid = vsl_grid_centred((int64_t[3]){18, 20, 16}, (double[3]){4, 4, 5});
@@ -551,6 +598,7 @@ static inline void run_kernel_cases(void)
     RUN(similarities_agree);
     RUN(windows_of_any_size_agree);
     RUN(fill_and_multiply_agree);
+    RUN(shots_give_the_same_bits_every_time);
     RUN(random_geodesics_take_any_backend);
     RUN(energies_and_gradients_agree);
     RUN(whole_registrations_agree);

@@ -81,32 +81,6 @@ TEST(the_order_of_threads_in_a_team_changes_no_bit)
     pair_free(&image), pair_free(&warped), pair_free(&weight), pair_free(&grad), pair_free(&fixed), pair_free(&scratch);
 }
 
-static RegFlow flow_new(const int64_t n[3], int steps)
-{
-    RegFlow f = {.steps = 0};
-    const VslKernel kernel = {1, {60}, {1}, 1, 2};
-    CHECK_OK(reg_flow_new(&f, sides[OTHER], n, (double[3]){2, 2, 3}, &kernel, steps));
-    return f;
-}
-
-/* A shot from random momenta and its transpose, into 3 * count values. */
-static void there_and_back(float *host, RegFlow *f, uint64_t stream)
-{
-    const VslAffine to_band = {{{0.9, 0, 0, 1.1}, {0, 0.9, 0, 1.2}, {0, 0, 0.9, 1}}};
-    Pair m = pair_new(f->n, 3, stream, 20, 0), eta = pair_new((int64_t[3]){6, 5, 5}, 3, stream + 1, 1, 0);
-    VslField cot = {0};
-    double norm2 = 0, drift = 0;
-    CHECK_OK(vsl_field_new(&cot, sides[OTHER], f->n, 3));
-    CHECK_OK(vsl_field_copy(&f->m[0], &m.on[OTHER]));
-    CHECK_OK(reg_flow_shoot(f, &norm2, &drift));
-    CHECK_OK(reg_flow_pull_back(f, eta.on[OTHER].n, &to_band));
-    CHECK_OK(reg_flow_adjoint(f, &cot, &eta.on[OTHER]));
-    CHECK(norm2 > 0);
-    CHECK_OK(vsl_field_download(host, &cot, vsl_field_count(&cot)));
-    vsl_field_free(&cot);
-    pair_free(&m), pair_free(&eta);
-}
-
 /* Other momenta every time, the number of steps changed in between, scratch that moves: what is replayed must follow.
  */
 TEST(replayed_launches_give_the_same_bits)
@@ -115,7 +89,7 @@ TEST(replayed_launches_give_the_same_bits)
     const int64_t n[3] = {10, 9, 8}, count = 3 * n[0] * n[1] * n[2];
     float *host[2] = {NULL, NULL}, *scratch = NULL;
     for (int way = 0; way < 2; way++) { /* recorded, and not */
-        RegFlow f = flow_new(n, 2);
+        RegFlow f = flow_new(OTHER, n, 2);
         const int64_t before = emulated.replays;
         emulated.never_record = way;
         CHECK_OK(VSL_NEW(&host[way], RUNS * count, "host values"));
@@ -126,7 +100,7 @@ TEST(replayed_launches_give_the_same_bits)
             if (run == 8) {
                 CHECK_OK(vsl_backend_scratch(&scratch, sides[OTHER], (way + 2) * 1000000));
             }
-            there_and_back(host[way] + run * count, &f, 90 + 2 * (uint64_t)run);
+            there_and_back(host[way] + run * count, &f, OTHER, 90 + 2 * (uint64_t)run);
         }
         /* of each four the first is an ordinary one */
         CHECK(way == 1 ? emulated.replays == before : emulated.replays >= before + 2 * (RUNS - 3 - 2));
