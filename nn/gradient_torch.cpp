@@ -1,10 +1,8 @@
 /* Gradients: backward, the gradient at one leaf, custom operations whose forward and backward are C functions, and
  * activation checkpointing. */
+#include "nn/torch_node.h"
 #include "nn/torch_private.h"
 
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <memory>
@@ -176,7 +174,7 @@ extern "C" NnTensor *nn_custom(NnScope *s, const NnCustom *op, int inputs, NnTen
             if (!op->backward) {
                 throw Failure(VSL_E_UNSUPPORTED, "'%s' has no backward, but a gradient through it is wanted", op->name);
             }
-            auto node = std::shared_ptr<CustomNode>(new CustomNode, torch::autograd::deleteNode);
+            auto node = vsl::new_node<CustomNode>();
             node->op = *op;
             node->in = std::move(host);
             node->out = out;
@@ -290,7 +288,7 @@ extern "C" NnTensor *nn_checkpoint(NnScope *s, NnBody *body, int inputs, NnTenso
         inner.is_muted = true;
         Tensor y = body_of(inner, body, user, given);
         if (records) {
-            auto node = std::shared_ptr<CheckpointNode>(new CheckpointNode, torch::autograd::deleteNode);
+            auto node = vsl::new_node<CheckpointNode>();
             node->rt = s->rt;
             node->is_training = s->is_training;
             node->body = body;

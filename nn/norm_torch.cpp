@@ -2,12 +2,10 @@
  * these are five passes forward and as many back, and keep three tensors for the way back; this keeps the input alone.
  */
 #include "core/hd.h"
+#include "nn/torch_node.h"
 #include "nn/torch_private.h"
 
 #include <ATen/Parallel.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 
 #include <cmath>
 #include <cstring>
@@ -284,7 +282,7 @@ Tensor on_host(const Tensor &x, int groups, const Tensor &layer_scale, const Ten
         is_wanted = is_wanted || t.requires_grad();
     }
     if (records && is_wanted) {
-        auto node = std::shared_ptr<NormNode>(new NormNode, torch::autograd::deleteNode);
+        auto node = vsl::new_node<NormNode>();
         node->x = from;
         node->moments = moments;
         node->layer_scale = a0;

@@ -15,8 +15,10 @@ enum { MOST_RAYS = 3, TILE = 4, WIDE = 8 };
 /* Where a pixel's rays meet it: no two in one row or column of thirds. The last one is the centre's, for the masks. */
 static const double meet[MOST_RAYS][2] = {{1.0 / 6, 5.0 / 6}, {5.0 / 6, 1.0 / 6}, {0.5, 0.5}};
 
-/* cm^2 / g at 40, 50, 60 and 80 keV, and g / cm^3. Lung is soft tissue thinned; enamel and dentin are 96 and 70 % of
- * hydroxyapatite, the rest water. Heavy metal stands for what lets nothing through. */
+/* cm^2 / g at 40, 50, 60 and 80 keV, and g / cm^3. Air, adipose and soft tissue, cortical bone (ICRU-44) and titanium
+ * are as in Hubbell and Seltzer's tables 3 and 4. Lung is soft tissue thinned (the tables' lung is 0.2 % above it).
+ * Enamel and dentin are mixed of the tables' elements to 1.2 %: 96 and 70 % hydroxyapatite, the rest water. Spongy bone
+ * is about a quarter cortical, the rest soft tissue. Heavy metal stands for what lets nothing through. */
 static const struct {
     double at[4], density;
 } substance[PH_MATERIALS] = {
@@ -24,8 +26,8 @@ static const struct {
     [PH_FAT] = {{0.2396, 0.2123, 0.1974, 0.1800}, 0.95},
     [PH_SOFT] = {{0.2688, 0.2264, 0.2048, 0.1823}, 1.05},
     [PH_FLUID] = {{0.2688, 0.2264, 0.2048, 0.1823}, 1.02},
-    [PH_LUNG_TISSUE] = {{0.2683, 0.2264, 0.2048, 0.1823}, 0.23},
-    [PH_INFILTRATE] = {{0.2683, 0.2264, 0.2048, 0.1823}, 0.58},
+    [PH_LUNG_TISSUE] = {{0.2688, 0.2264, 0.2048, 0.1823}, 0.23},
+    [PH_INFILTRATE] = {{0.2688, 0.2264, 0.2048, 0.1823}, 0.58},
     [PH_SPONGY] = {{0.3800, 0.2750, 0.2340, 0.1930}, 1.08},
     [PH_CORTICAL] = {{0.6655, 0.4242, 0.3148, 0.2229}, 1.85},
     [PH_DENTIN] = {{0.7640, 0.4750, 0.3450, 0.2350}, 2.10},

@@ -42,14 +42,16 @@ exits 0 train killed
 check "a finished run has nothing left to do" grep -q '"steps_of_this_run": 0' killed/metrics.json
 same_as_whole killed
 
-# Asked to stop, it saves.
+# Asked to stop, it saves. It is held while another tries, so that it cannot end meanwhile.
 start stopped -q &
 process=$!
-while kill -0 $process 2>/dev/null && [ "$(records stopped)" -lt 10 ]; do sleep 0.02; done
+while kill -0 $process 2>/dev/null && [ "$(records stopped)" -lt 2 ]; do sleep 0.01; done
+kill -STOP $process
 # shellcheck disable=SC2086
 exits 7 "$vesal" diffusion train $settings --out stopped
 says "another run is training in this folder"
 kill -TERM $process
+kill -CONT $process
 wait $process
 check "TERM ends with 75" [ $? = 75 ]
 check "and leaves a state of its last step" [ -e "stopped/checkpoints/$(printf 'step-%010d' "$(records stopped)")" ]
