@@ -5,6 +5,8 @@ import os
 
 HEAD = """# Benchmarks
 
+Of registration. [Networks](benchmarks-learned.md) have a page of their own.
+
 Made by `./run bench` on {date}: {cpu}, {threads} threads. The pairs were run one after another, all programs on each
 pair in turn, so that what else the machine did fell on all alike. Wall seconds are of the whole command, reading and
 writing included (for greedy and ANTs, which ship as Python packages: of the call, without Python's start). Dice is the

@@ -371,6 +371,10 @@ static VslStatus run(Cli *cli, void *user)
         if (json_is_number(json_object_get(m, "validation"))) {
             printf(", validation %.4g", json_number_value(json_object_get(m, "validation")));
         }
+        if (json_is_true(json_object_get(m, "stopped_early"))) {
+            printf(", stopped early, weights of step %lld kept",
+                   (long long)json_integer_value(json_object_get(m, "best_step")));
+        }
         printf(", %.1f images/s\n", json_number_value(json_object_get(m, "samples_per_s")));
     }
 out:
