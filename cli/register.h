@@ -76,6 +76,9 @@ VSL_MUST_USE VslStatus register_pairs(Cli *cli, const RegisterArgs *args);
 
 /** register_inputs.c. Images and masks; of the label maps only the headers are looked at. */
 VSL_MUST_USE VslStatus register_read(RegisterInputs *in, Cli *cli, const RegisterArgs *args);
+/** Fixed and moving image once more, after vsl_lddmm_take has emptied them; the files must still lie on these grids. */
+VSL_MUST_USE VslStatus register_read_again(RegisterInputs *in, const Cli *cli, const RegisterArgs *args,
+                                           const VslGrid *fixed, const VslGrid *moving);
 VSL_MUST_USE VslStatus register_read_labels(RegisterInputs *in, Cli *cli, const RegisterArgs *args);
 void register_inputs_free(RegisterInputs *in);
 

@@ -138,6 +138,17 @@ out:
     return st;
 }
 
+/* Fixed and moving image and the voxels of theirs that do not count. */
+static VslStatus take_out_all_bad(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
+{
+    VslStatus st = VSL_OK;
+    in->fixed_bad = in->moving_bad = 0;
+    VSL_TRY(take_out_bad(&in->fixed, &in->fixed_raw, &in->fixed_mask, &in->fixed_bad, cli, args->fixed.items[0]));
+    VSL_TRY(take_out_bad(&in->moving, &in->moving_raw, &in->moving_mask, &in->moving_bad, cli, args->moving.items[0]));
+out:
+    return st;
+}
+
 VslStatus register_read(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
 {
     VslStatus st = VSL_OK;
@@ -156,8 +167,22 @@ VslStatus register_read(RegisterInputs *in, Cli *cli, const RegisterArgs *args)
     VSL_CHECK((in->fixed.grid.n[2] == 1) == (in->moving.grid.n[2] == 1), VSL_E_SPACE,
               "one image is 2D and the other 3D");
     VSL_TRY(read_masks(in, cli, args));
-    VSL_TRY(take_out_bad(&in->fixed, &in->fixed_raw, &in->fixed_mask, &in->fixed_bad, cli, args->fixed.items[0]));
-    VSL_TRY(take_out_bad(&in->moving, &in->moving_raw, &in->moving_mask, &in->moving_bad, cli, args->moving.items[0]));
+    VSL_TRY(take_out_all_bad(in, cli, args));
+out:
+    return st;
+}
+
+VslStatus register_read_again(RegisterInputs *in, const Cli *cli, const RegisterArgs *args, const VslGrid *fixed,
+                              const VslGrid *moving)
+{
+    VslStatus st = VSL_OK;
+    Cli silent = *cli;
+    silent.warnings = NULL; /* what there is to warn of has been said */
+    VSL_TRY(read_stack(&in->fixed, &silent, &args->fixed, "--fixed"));
+    VSL_TRY(read_stack(&in->moving, &silent, &args->moving, "--moving"));
+    VSL_TRY(vsl_grid_check_same(&in->fixed.grid, "--fixed, read again,", fixed, "what it was"));
+    VSL_TRY(vsl_grid_check_same(&in->moving.grid, "--moving, read again,", moving, "what it was"));
+    VSL_TRY(take_out_all_bad(in, &silent, args));
 out:
     return st;
 }

@@ -69,7 +69,8 @@ out:
     return st;
 }
 
-static VslStatus run_stages(RegisterResults *r, Cli *cli, const RegisterArgs *args, const RegisterInputs *in)
+/* The deformation holds its own copies of the images, so that those of `in` are gone until they are read again. */
+static VslStatus run_stages(RegisterResults *r, Cli *cli, const RegisterArgs *args, RegisterInputs *in)
 {
     VslStatus st = VSL_OK;
     const VslVolume *fixed_mask = in->fixed_mask.data ? &in->fixed_mask : NULL;
@@ -89,8 +90,10 @@ static VslStatus run_stages(RegisterResults *r, Cli *cli, const RegisterArgs *ar
         r->linear = r->affine.affine;
     }
     if (r->stages & REGISTER_LDDMM) {
-        VSL_TRY(
-            vsl_lddmm(&r->lddmm, &in->fixed, &in->moving, fixed_mask, moving_mask, &r->linear, &args->lddmm, cli->be));
+        vsl_volume_free(&in->fixed_raw);
+        vsl_volume_free(&in->moving_raw);
+        VSL_TRY(vsl_lddmm_take(&r->lddmm, &in->fixed, &in->moving, fixed_mask, moving_mask, &r->linear, &args->lddmm,
+                               cli->be));
     }
 out:
     return st;
@@ -105,8 +108,12 @@ VslStatus register_compute(RegisterResults *r, Cli *cli, const RegisterArgs *arg
         VSL_TRY(vsl_lddmm_check_memory(&in->fixed.grid, &in->moving.grid, in->fixed.channels,
                                        in->moving_mask.data != NULL, &args->lddmm, cli->be));
     }
+    const VslGrid fixed = in->fixed.grid, moving = in->moving.grid;
     VSL_TRY(run_stages(r, cli, args, in));
     const double start = cli_seconds();
+    if (!in->fixed.data) {
+        VSL_TRY(register_read_again(in, cli, args, &fixed, &moving));
+    }
     VSL_TRY(register_read_labels(in, cli, args)); /* only now: they would add to the peak of memory */
     r->seconds_read += cli_seconds() - start;
     VSL_TRY(register_judge(r, cli, in));

@@ -82,6 +82,9 @@ void cli_warn(Cli *cli, const char *fmt, ...)
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     char text[1024];
     va_list args;
+    if (!cli->warnings) {
+        return;
+    }
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);

@@ -371,39 +371,50 @@ out:
     return st;
 }
 
-VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume *moving, const VslVolume *fixed_mask,
-                    const VslVolume *moving_mask, const VslAffine *affine, const VslLddmmOptions *options,
-                    VslBackend *be)
+/* The images of `in` with intensities to a common scale; what is taken (may be NULL) is emptied once it is not needed.
+ */
+static VslStatus prepare(Images *out, const VslVolume *fixed, const VslVolume *moving, const VslVolume *fixed_mask,
+                         const VslVolume *moving_mask, VslVolume *taken_fixed, VslVolume *taken_moving)
 {
     VslStatus st = VSL_OK;
-    VslLddmmOptions opt = options ? *options : (VslLddmmOptions){0};
-    VslLddmmResult r = {0};
-    Images images = {0};
-    RegProblem problem = {0};
-    VslField x = {.be = be};
-    double spacing[3], finest = INFINITY, longest = 0, shares[8], total = 0, before = 0;
-    const VslAffine identity = vsl_affine_identity(), *map = affine ? affine : &identity;
-    const double start = now_seconds();
-    VSL_TRY(vsl_options_resolve(&opt, vsl_lddmm_option_table));
     VSL_TRY(check_inputs(fixed, moving, fixed_mask, moving_mask));
-    VSL_TRY(reg_normalise(&images.fixed, NULL, fixed, fixed_mask, "the fixed image"));
-    VSL_TRY(reg_normalise(&images.moving, NULL, moving, moving_mask, "the moving image"));
+    VSL_TRY(reg_normalise(&out->fixed, NULL, fixed, fixed_mask, "the fixed image"));
+    VSL_TRY(reg_normalise(&out->moving, NULL, moving, moving_mask, "the moving image"));
     if (fixed_mask) {
-        VSL_TRY(vsl_volume_copy(&images.fixed_mask, fixed_mask));
+        VSL_TRY(vsl_volume_copy(&out->fixed_mask, fixed_mask));
     }
     if (moving_mask) {
-        VSL_TRY(vsl_volume_copy(&images.moving_mask, moving_mask));
+        VSL_TRY(vsl_volume_copy(&out->moving_mask, moving_mask));
     }
-    vsl_grid_spacing(spacing, &fixed->grid);
+    if (taken_fixed) {
+        vsl_volume_free(taken_fixed);
+        vsl_volume_free(taken_moving);
+    }
+out:
+    return st;
+}
+
+/* The whole of vsl_lddmm once the images are ready; they are emptied as soon as no level needs them. */
+static VslStatus deform(VslLddmmResult *out, Images *images, const VslAffine *affine, const VslLddmmOptions *options,
+                        VslBackend *be)
+{
+    VslStatus st = VSL_OK;
+    VslLddmmOptions opt = *options;
+    VslLddmmResult r = {0};
+    RegProblem problem = {0};
+    VslField x = {.be = be};
+    const VslGrid grid = images->fixed.grid;
+    double spacing[3], finest = INFINITY, longest = 0, shares[8], total = 0, before = 0;
+    const VslAffine identity = vsl_affine_identity(), *map = affine ? affine : &identity;
+    vsl_grid_spacing(spacing, &grid);
     for (int d = 0; d < 3; d++) {
-        finest = fixed->grid.n[d] > 1 ? fmin(finest, spacing[d]) : finest;
-        longest = fmax(longest, spacing[d] * (double)fixed->grid.n[d]);
+        finest = grid.n[d] > 1 ? fmin(finest, spacing[d]) : finest;
+        longest = fmax(longest, spacing[d] * (double)grid.n[d]);
     }
     VSL_CHECK(isfinite(finest), VSL_E_ARG, "the fixed image is a single voxel");
     finest = fmax(finest, opt.finest_mm);
     const VslKernel kernel = {.scales = 1, .alpha_mm2 = {opt.alpha_mm2}, .weight = {1}, .gamma = 1, .power = opt.power};
-    const VslGrid finest_band =
-        band_over(&fixed->grid, fmax(opt.band_mm, longest / (double)opt.band_nodes), opt.alpha_mm2);
+    const VslGrid finest_band = band_over(&grid, fmax(opt.band_mm, longest / (double)opt.band_nodes), opt.alpha_mm2);
     for (int l = 0; l < opt.levels; l++) {
         const int its = l + 1 < opt.levels ? opt.iterations : opt.fine_iterations;
         total += shares[l] = its * pow(8, l - opt.levels + 1);
@@ -428,7 +439,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
         run.level = l;
         run.most = coarser > 0 ? opt.iterations : opt.fine_iterations;
         run.share = shares[l] / total;
-        VSL_TRY(run_level(&x, &problem, &result, &run, &images, finest * pow(2, coarser), &band, &kernel, map,
+        VSL_TRY(run_level(&x, &problem, &result, &run, images, finest * pow(2, coarser), &band, &kernel, map,
                           coarser == 0 ? &before : NULL));
         run.done += run.share;
         r.iterations += result.iterations;
@@ -440,7 +451,7 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     VSL_TRY(finish(&x, &problem, &r, &run));
     r.similarity_before = -before / voxels_mm3;
     r.similarity_after = -problem.last_similarity / voxels_mm3;
-    r.geodesic.fixed = fixed->grid;
+    r.geodesic.fixed = grid;
     r.geodesic.kernel = kernel;
     r.geodesic.time_steps = problem.flow.steps;
     const VslGrid band = {{problem.flow.n[0], problem.flow.n[1], problem.flow.n[2]}, finest_band.to_ras};
@@ -448,15 +459,44 @@ VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume
     VSL_TRY(vsl_field_download(r.geodesic.velocity.data, &problem.flow.v[0], vsl_field_count(&problem.flow.v[0])));
     reg_problem_free(&problem);
     VSL_TRY(shoot_within(&r, opt.drift, be));
-    r.seconds = now_seconds() - start;
     *out = r;
     r = (VslLddmmResult){0};
 out:
     vsl_lddmm_result_free(&r);
-    free_images(&images);
     vsl_field_free(&x);
     reg_problem_free(&problem);
     return st;
+}
+
+static VslStatus lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume *moving,
+                       const VslVolume *fixed_mask, const VslVolume *moving_mask, VslVolume *taken_fixed,
+                       VslVolume *taken_moving, const VslAffine *affine, const VslLddmmOptions *options, VslBackend *be)
+{
+    VslStatus st = VSL_OK;
+    VslLddmmOptions opt = options ? *options : (VslLddmmOptions){0};
+    Images images = {0};
+    const double start = now_seconds();
+    VSL_TRY(vsl_options_resolve(&opt, vsl_lddmm_option_table));
+    VSL_TRY(prepare(&images, fixed, moving, fixed_mask, moving_mask, taken_fixed, taken_moving));
+    VSL_TRY(deform(out, &images, affine, &opt, be));
+    out->seconds = now_seconds() - start;
+out:
+    free_images(&images);
+    return st;
+}
+
+VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume *moving, const VslVolume *fixed_mask,
+                    const VslVolume *moving_mask, const VslAffine *affine, const VslLddmmOptions *options,
+                    VslBackend *be)
+{
+    return lddmm(out, fixed, moving, fixed_mask, moving_mask, NULL, NULL, affine, options, be);
+}
+
+VslStatus vsl_lddmm_take(VslLddmmResult *out, VslVolume *fixed, VslVolume *moving, const VslVolume *fixed_mask,
+                         const VslVolume *moving_mask, const VslAffine *affine, const VslLddmmOptions *options,
+                         VslBackend *be)
+{
+    return lddmm(out, fixed, moving, fixed_mask, moving_mask, fixed, moving, affine, options, be);
 }
 
 void vsl_lddmm_result_free(VslLddmmResult *r)

@@ -62,6 +62,11 @@ typedef struct VslLddmmResult { /* world mm, RAS+; free with vsl_lddmm_result_fr
 VSL_API VSL_MUST_USE VslStatus vsl_lddmm(VslLddmmResult *out, const VslVolume *fixed, const VslVolume *moving,
                                          const VslVolume *fixed_mask, const VslVolume *moving_mask,
                                          const VslAffine *affine, const VslLddmmOptions *opt, VslBackend *be);
+/** The same, with fixed and moving emptied (vsl_volume_free) once a copy at a common scale is made, whatever the
+ * result: a caller who can read them again saves their bytes while the deformation is computed. */
+VSL_API VSL_MUST_USE VslStatus vsl_lddmm_take(VslLddmmResult *out, VslVolume *fixed, VslVolume *moving,
+                                              const VslVolume *fixed_mask, const VslVolume *moving_mask,
+                                              const VslAffine *affine, const VslLddmmOptions *opt, VslBackend *be);
 VSL_API void vsl_lddmm_result_free(VslLddmmResult *r);
 
 #ifdef __cplusplus

@@ -175,6 +175,28 @@ TEST(the_order_and_direction_of_axes_do_not_matter)
     free_setting(&s);
 }
 
+TEST(images_that_are_taken_give_the_same_and_are_gone)
+{
+    const VslGrid grid = vsl_grid_centred((int64_t[3]){20, 24, 18}, (double[3]){4, 4, 5});
+    Setting s = make_setting(&grid, 7);
+    VslLddmmResult kept = {0}, taken = {0};
+    VslVolume fixed = {0}, moving = {0}, refused = {0};
+    CHECK_OK(vsl_volume_copy(&fixed, &s.fixed));
+    CHECK_OK(vsl_volume_copy(&moving, &s.moving));
+    CHECK_OK(vsl_volume_copy(&refused, &s.fixed));
+    CHECK_OK(vsl_lddmm(&kept, &s.fixed, &s.moving, NULL, NULL, NULL, &quick, be));
+    CHECK_OK(vsl_lddmm_take(&taken, &fixed, &moving, NULL, NULL, NULL, &quick, be));
+    CHECK(fixed.data == NULL && moving.data == NULL);
+    CHECK(memcmp(kept.shot.disp.data, taken.shot.disp.data, (size_t)(3 * vsl_grid_voxels(&grid)) * sizeof(float)) == 0);
+    moving.channels = 2; /* nothing is taken of what is refused */
+    CHECK_STATUS(vsl_lddmm_take(&taken, &refused, &moving, NULL, NULL, NULL, &quick, be), VSL_E_ARG);
+    CHECK(refused.data != NULL);
+    vsl_volume_free(&refused);
+    vsl_lddmm_result_free(&kept);
+    vsl_lddmm_result_free(&taken);
+    free_setting(&s);
+}
+
 TEST(threads_and_repetition_change_no_bit)
 {
     const VslGrid grid = vsl_grid_centred((int64_t[3]){22, 26, 19}, (double[3]){4, 4, 5});
@@ -334,6 +356,7 @@ int main(void)
     }
     RUN(a_known_geodesic_is_found_again_without_folds);
     RUN(the_order_and_direction_of_axes_do_not_matter);
+    RUN(images_that_are_taken_give_the_same_and_are_gone);
     RUN(threads_and_repetition_change_no_bit);
     RUN(flat_images_deform_in_their_plane);
     RUN(a_mask_keeps_a_lesion_from_pulling);
