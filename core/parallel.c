@@ -4,7 +4,13 @@
  * Items are handed out in chunks from one counter, so that a core that is taken away does not hold up the rest; results
  * do not depend on who runs what. Idle workers look for work for some microseconds and then sleep: loops of a
  * registration follow each other closely, but a busy machine must not be burdened by waiting threads (OpenMP's run time
- * spins for milliseconds, which made two registrations on two cores ten times slower than one after the other). */
+ * spins for milliseconds, which made two registrations on two cores ten times slower than one after the other).
+ *
+ * A loop ends when its items are done and nobody is inside it. It does not wait for workers that have not come: on a
+ * busy machine one may be woken long after the others have done its share. A worker goes in by `inside`++ and then
+ * looks whether the loop is still open; the caller closes it and then looks whether someone is inside. So either the
+ * caller waits for the worker or the worker sees that it is late (or finds the next loop, complete, and takes part in
+ * that). */
 #define _GNU_SOURCE
 #include "core/parallel.h"
 
@@ -25,8 +31,8 @@ typedef struct Pool {
     int workers;
     pid_t owner;          /* a fork leaves the child without workers */
     _Atomic uint64_t job; /* count of loops << 16 | workers that take part: one word, so that both belong together */
-    uint64_t birth;       /* job word when the newest workers were made */
-    _Atomic int running;  /* workers of this job that have not finished */
+    _Atomic int is_open;  /* whether workers may still go into the loop */
+    _Atomic int inside;   /* those who are in it, or looking whether it is open */
     _Atomic int64_t next; /* first item not handed out */
     int64_t items, chunk;
     VslItemFn *fn;
@@ -35,7 +41,7 @@ typedef struct Pool {
 
 static Pool pools[POOLS];
 static pthread_once_t pools_once = PTHREAD_ONCE_INIT;
-static _Thread_local int inside; /* this thread runs items: nested loops are serial */
+static _Thread_local int runs_items; /* this thread does: nested loops are serial */
 
 static void open_pools(void)
 {
@@ -86,7 +92,7 @@ int vsl_threads_resolve(int requested)
 
 static void run_chunks(Pool *pool, int worker)
 {
-    inside = 1;
+    runs_items = 1;
     for (;;) {
         const int64_t begin = atomic_fetch_add(&pool->next, pool->chunk);
         if (begin >= pool->items) {
@@ -97,7 +103,7 @@ static void run_chunks(Pool *pool, int worker)
             pool->fn(pool->ctx, i, worker);
         }
     }
-    inside = 0;
+    runs_items = 0;
 }
 
 static void relax(int spin)
@@ -115,7 +121,7 @@ static void *work(void *arg)
 {
     Pool *pool = &pools[(intptr_t)arg / MAX_WORKERS];
     const int worker = (int)((intptr_t)arg % MAX_WORKERS); /* 1.. ; 0 is the caller */
-    uint64_t seen = pool->birth;
+    uint64_t seen = 0;
     for (;;) {
         for (int spin = 0; spin < SPINS && atomic_load(&pool->job) == seen; spin++) {
             relax(spin);
@@ -127,12 +133,12 @@ static void *work(void *arg)
             }
             pthread_mutex_unlock(&pool->lock);
         }
+        atomic_fetch_add(&pool->inside, 1);
         seen = atomic_load(&pool->job);
-        if (worker > (int)(seen & 0xffff)) {
-            continue; /* a job for fewer threads */
+        if (atomic_load(&pool->is_open) && worker <= (int)(atomic_load(&pool->job) & 0xffff)) {
+            run_chunks(pool, worker);
         }
-        run_chunks(pool, worker);
-        if (atomic_fetch_sub(&pool->running, 1) == 1) {
+        if (atomic_fetch_sub(&pool->inside, 1) == 1) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->lock);
@@ -147,8 +153,8 @@ static int grow(Pool *pool, int wanted)
     if (pool->owner != getpid()) {
         pool->workers = 0;
         pool->owner = getpid();
+        atomic_store(&pool->inside, 0);
     }
-    pool->birth = atomic_load(&pool->job);
     pthread_attr_t attr;
     if (pool->workers < wanted && pthread_attr_init(&attr) == 0) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -166,14 +172,14 @@ void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx)
 {
     threads = threads < MAX_WORKERS ? threads : MAX_WORKERS;
     const int most = items < threads ? (int)items : threads;
-    Pool *pool = most <= 1 || inside ? NULL : take_pool();
+    Pool *pool = most <= 1 || runs_items ? NULL : take_pool();
     if (!pool) {
-        const int nested = inside;
-        inside = 1;
+        const int nested = runs_items;
+        runs_items = 1;
         for (int64_t i = 0; i < items; i++) {
             fn(ctx, i, 0);
         }
-        inside = nested;
+        runs_items = nested;
         return;
     }
     const int helpers = grow(pool, most - 1);
@@ -182,18 +188,19 @@ void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx)
     pool->items = items;
     pool->chunk = items / (4 * most) > 1 ? items / (4 * most) : 1;
     atomic_store(&pool->next, 0);
-    atomic_store(&pool->running, helpers);
     const uint64_t word = ((atomic_load(&pool->job) >> 16) + 1) << 16 | (uint64_t)helpers;
     pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->job, word);
+    atomic_store(&pool->is_open, 1);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     run_chunks(pool, 0);
-    for (int spin = 0; spin < SPINS && atomic_load(&pool->running) > 0; spin++) {
+    atomic_store(&pool->is_open, 0);
+    for (int spin = 0; spin < SPINS && atomic_load(&pool->inside) > 0; spin++) {
         relax(spin);
     }
     pthread_mutex_lock(&pool->lock);
-    while (atomic_load(&pool->running) > 0) {
+    while (atomic_load(&pool->inside) > 0) {
         pthread_cond_wait(&pool->done, &pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);

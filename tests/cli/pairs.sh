@@ -115,6 +115,7 @@ how="--stages affine,lddmm --linear-iterations 5 --levels 1 --fine-iterations 3"
     "$vesal" register --pairs images/long.tsv --out stopped --iterations 10000 --fine-iterations 10000 \
         --tolerance 1e-9 --levels 1 --threads 2 2>err.txt &
     process=$!
+    until [ -e stopped/pairs.tsv ] || ! kill -0 $process; do sleep 0.05; done # a busy machine may take seconds
     sleep 1
     kill -s TERM $process
     wait $process
