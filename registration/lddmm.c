@@ -65,7 +65,8 @@ void vsl_lddmm_preset(VslLddmmOptions *opt, VslPreset preset)
     case VSL_PRESET_ACCURATE:
         opt->band_mm = 2.6;
         opt->band_nodes = 80;
-        opt->weight = 1000;
+        opt->weight = 900;
+        opt->volume_floor = 0.08;
         opt->iterations = 50;
         opt->fine_iterations = 40;
         opt->tolerance = 5e-4;

@@ -1,6 +1,6 @@
 # The learned verbs live in a module that is opened for them alone.
 . "$2/tests/cli/lib.sh"
-no_thread_storage
+no_leak_check
 module=$(dirname "$vesal")/libvesal_learn.so
 
 # opened COMMAND...: libraries that the run looked for, whatever it ended with.

@@ -1,6 +1,6 @@
 # Samples of a model, and models that are none.
 . "$2/tests/cli/lib.sh"
-no_thread_storage
+no_leak_check
 . "$2/tests/cli/train_lib.sh"
 exits 0 train whole --steps 12
 exits 0 "$vesal" diffusion sample --model whole --out samples --count 9 --sampling-steps 4 --threads 1 --seed 1

@@ -1,6 +1,6 @@
 # Segmentation from the command line: pre-training, training with labels, masks of films of any size, scores.
 . "$2/tests/cli/lib.sh"
-no_thread_storage
+no_leak_check
 films=$4
 "$films" data 12 || exit 1
 common="--data data/manifest.tsv --batch 4 --threads 1 --seed 3 --lr 5e-3"

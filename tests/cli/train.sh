@@ -1,6 +1,6 @@
 # Training from the command line: what it writes, and that no interruption shows in the result.
 . "$2/tests/cli/lib.sh"
-no_thread_storage
+no_leak_check
 . "$2/tests/cli/train_lib.sh"
 exits 0 train whole
 curve whole >whole.txt

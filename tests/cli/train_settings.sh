@@ -1,6 +1,6 @@
 # What training is told: configurations, ranks, data; and what of it is refused.
 . "$2/tests/cli/lib.sh"
-no_thread_storage
+no_leak_check
 . "$2/tests/cli/train_lib.sh"
 # Configurations: flags win, unknown keys are told, a model's own configuration makes it again.
 exits 0 train whole --steps 12
