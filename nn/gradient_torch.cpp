@@ -1,6 +1,6 @@
 /* Gradients: backward, the gradient at one leaf, custom operations whose forward and backward are C functions, and
  * activation checkpointing. */
-#include "nn/torch_node.h"
+#include "nn/torch_node_private.h"
 #include "nn/torch_private.h"
 
 #include <torch/csrc/autograd/variable.h>

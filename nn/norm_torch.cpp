@@ -2,7 +2,7 @@
  * these are five passes forward and as many back, and keep three tensors for the way back; this keeps the input alone.
  */
 #include "core/hd.h"
-#include "nn/torch_node.h"
+#include "nn/torch_node_private.h"
 #include "nn/torch_private.h"
 
 #include <ATen/Parallel.h>

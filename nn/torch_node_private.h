@@ -1,6 +1,6 @@
 /* For operations that bring their own backward. */
-#ifndef VSL_NN_TORCH_NODE_H
-#define VSL_NN_TORCH_NODE_H
+#ifndef VSL_NN_TORCH_NODE_PRIVATE_H
+#define VSL_NN_TORCH_NODE_PRIVATE_H
 
 #include <c10/util/intrusive_ptr.h>
 #include <torch/csrc/autograd/autograd.h>
