@@ -32,16 +32,18 @@ PARTS = {
         "films": ["--modality", "radiograph", "--subjects", "600", "--size", "64,64", "--seed", "1"],
     },
 }
-PRETRAIN = ["--batch", "16", "--lr", "1e-3", "--save-every", "250", "--seed", "1"]
+PRETRAIN = ["--batch", "8", "--lr", "1e-3", "--save-every", "250", "--seed", "1"]
+BATCH = 4  # films a step of the training with labels: as good as 8 at half the time
+SEGMENT = ["--task", "segment", "--batch", str(BATCH)]
 # method: (task of the pre-training and its flags, or None; task of the training with labels and its flags)
 METHODS = {
-    "scratch": (None, ["--task", "segment"]),
-    "ptdr": (["--task", "denoise"], ["--task", "segment"]),
-    "ptdr-edm": (["--task", "denoise", "--process", "edm"], ["--task", "segment"]),
-    "dae": (["--task", "dae"], ["--task", "segment"]),
-    "mae": (["--task", "mae"], ["--task", "segment"]),
-    "stack": (["--task", "denoise"], ["--task", "stack"]),
-    "joint": (None, ["--task", "joint"]),
+    "scratch": (None, SEGMENT),
+    "ptdr": (["--task", "denoise"], SEGMENT),
+    "ptdr-edm": (["--task", "denoise", "--process", "edm"], SEGMENT),
+    "dae": (["--task", "dae"], SEGMENT),
+    "mae": (["--task", "mae"], SEGMENT),
+    "stack": (["--task", "denoise"], ["--task", "stack", "--batch", str(BATCH)]),
+    "joint": (None, ["--task", "joint", "--batch", str(2 * BATCH)]),
 }
 WORDS = {
     "scratch": "from scratch",
@@ -68,11 +70,12 @@ def arguments():
     p.add_argument("--subsets", type=int, default=5)
     p.add_argument("--first-subset", type=int, default=0)
     p.add_argument("--seeds", type=int, default=1)
-    p.add_argument("--pretrain-steps", type=int, default=4000)
-    p.add_argument("--steps", type=int, default=300, help="of the training with labels, 8 films each")
+    p.add_argument("--pretrain-steps", type=int, default=5000)
+    p.add_argument("--steps", type=int, default=300, help=f"of the training with labels, {BATCH} films each")
     p.add_argument("--time", help="noise level of the training with labels")
     p.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     p.add_argument("--only-report", action="store_true")
+    p.add_argument("--note", default="", help="what else the page must say of these runs")
     a = p.parse_args()
     a.out = a.out or str(HERE / f"build/bench/ptdr-{a.part}")
     a.network = PARTS[a.part]["network"]
@@ -231,22 +234,36 @@ def efficiency(at, scratch, method, draws=4000):
     return value, *interval([once(lambda v: [rng.choice(v) for _ in v]) for _ in range(draws)])
 
 
-def by_budget(rows, method):
+def variants(rows):
+    """(method, pre-training steps) of the rows, in the order of METHODS, longest pre-training first."""
+    found = {(r["method"], int(r["pretrain_steps"])) for r in rows}
+    return sorted(found, key=lambda v: (list(METHODS).index(v[0]), -v[1]))
+
+
+def words(variant, rows):
+    """Its name in the page; shorter pre-training than the longest is part of it."""
+    method, steps = variant
+    longest = max(n for _, n in variants(rows))
+    return WORDS[method] + (f", {steps} steps" if 0 < steps < longest else "")
+
+
+def by_budget(rows, variant):
     out = {}
     for r in rows:
-        if r["method"] == method and int(r["labels"]) > 0:
+        if (r["method"], int(r["pretrain_steps"])) == variant and int(r["labels"]) > 0:
             out.setdefault(int(r["labels"]), {})[(r["subset"], r["seed"])] = r
     return out
 
 
-def ratio_text(v):
-    return "more than measured" if math.isinf(v) else f"{v:.1f}"
+def ratio_text(v, most):
+    """Above the largest budget from scratch there is only a bound."""
+    return f"over {most:.1f}" if math.isinf(v) else f"{v:.1f}"
 
 
 def table(a, rows):
-    methods = [m for m in METHODS if any(r["method"] == m for r in rows)]
+    methods = variants(rows)
     budgets = sorted({int(r["labels"]) for r in rows if int(r["labels"]) > 0})
-    lines = ["| labels | " + " | ".join(WORDS[m] for m in methods) + " |",
+    lines = ["| labels | " + " | ".join(words(m, rows) for m in methods) + " |",
              "| --- |" + " --- |" * len(methods)]
     for n in budgets:
         cells = []
@@ -254,7 +271,7 @@ def table(a, rows):
             got = [float(r["dice"]) for r in by_budget(rows, m).get(n, {}).values()]
             cells.append(f"{mean(got):.4f} ({len(got)})" if got else "")
         lines.append(f"| {n} | " + " | ".join(cells) + " |")
-    everything = {m: [float(r["dice"]) for r in rows if r["method"] == m and int(r["labels"]) == 0] for m in methods}
+    everything = {m: [float(r["dice"]) for r in rows if variants([r]) == [m] and int(r["labels"]) == 0] for m in methods}
     if any(everything.values()):
         lines.append("| all | " + " | ".join(f"{mean(v):.4f} ({len(v)})" if v else "" for v in everything.values()) + " |")
     return lines
@@ -262,30 +279,33 @@ def table(a, rows):
 
 def differences(a, rows):
     lines = ["| labels | method | runs | difference to scratch, Dice points | 95 % interval |", "| --- | --- | --- | --- | --- |"]
-    scratch = by_budget(rows, "scratch")
-    for m in METHODS:
+    scratch = by_budget(rows, ("scratch", 0))
+    for m in variants(rows):
         for n, runs in sorted(by_budget(rows, m).items()):
             both = sorted(k for k in runs if k in scratch.get(n, {}))
-            if m == "scratch" or not both:
+            if m[0] == "scratch" or not both:
                 continue
             d = []
             for k in both:
                 mine, theirs = film_dice(a, runs[k]), film_dice(a, scratch[n][k])
                 d.append({f: 100 * (mine[f] - theirs[f]) for f in mine})
             value, low, high = paired(d)
-            lines.append(f"| {n} | {WORDS[m]} | {len(both)} | {value:+.2f} | {low:+.2f} to {high:+.2f} |")
+            lines.append(f"| {n} | {words(m, rows)} | {len(both)} | {value:+.2f} | {low:+.2f} to {high:+.2f} |")
     return lines
 
 
 def efficiencies(rows):
-    scratch = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, "scratch").items()}
-    lines = ["| method | at | labels that scratch needs, over it | 95 % interval |", "| --- | --- | --- | --- |"]
-    for m in METHODS:
-        mine = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, m).items()}
+    """Only where a method has the same labelled films as training from scratch: subsets differ as much as methods."""
+    runs_from_scratch = by_budget(rows, ("scratch", 0))
+    scratch = {n: [float(r["dice"]) for r in runs.values()] for n, runs in runs_from_scratch.items()}
+    lines = ["| method | labels | labels that scratch needs, over it | 95 % interval |", "| --- | --- | --- | --- |"]
+    for m in variants(rows):
+        mine = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, m).items()
+                if set(runs) == set(runs_from_scratch.get(n, {}))}
         for at in (1, 5, 10):
-            if m != "scratch" and at in mine and len(scratch) > 1:
-                value, low, high = efficiency(at, scratch, mine)
-                lines.append(f"| {WORDS[m]} | {at} labels | {ratio_text(value)} | {ratio_text(low)} to {ratio_text(high)} |")
+            if m[0] != "scratch" and at in mine and len(scratch) > 1:
+                value, low, high = (ratio_text(v, max(scratch) / at) for v in efficiency(at, scratch, mine))
+                lines.append(f"| {words(m, rows)} | {at} | {value} | {low} to {high} |")
     return lines
 
 
@@ -295,7 +315,7 @@ def px_and_mm(px, mm):
 
 def others(rows):
     lines = ["| method | labels | Dice | IoU | HD95 px (mm) | ASD px (mm) | ECE | per structure |", "| --- |" + " --- |" * 7]
-    for m in METHODS:
+    for m in variants(rows):
         for n, runs in sorted(by_budget(rows, m).items()):
             r = list(runs.values())
             number = lambda c: mean([float(x[c]) for x in r if x[c] != "None"] or [math.nan])
@@ -305,7 +325,7 @@ def others(rows):
                     name, value = part.split("=")
                     each.setdefault(name.replace("_", " "), []).append(float(value))
             parts = ", ".join(f"{k} {mean(v):.3f}" for k, v in each.items())
-            lines.append(f"| {WORDS[m]} | {n} | {number('dice'):.4f} | {number('iou'):.4f} "
+            lines.append(f"| {words(m, rows)} | {n} | {number('dice'):.4f} | {number('iou'):.4f} "
                          f"| {px_and_mm(number('hausdorff95_px'), number('hausdorff95_mm'))} "
                          f"| {px_and_mm(number('surface_mean_px'), number('surface_mean_mm'))} "
                          f"| {number('calibration_error'):.4f} | {parts} |")
@@ -313,9 +333,9 @@ def others(rows):
 
 
 def picture(rows, path):
-    """Dice over labels, one line a method, one dot a run."""
-    inks = ["#666666", "#d1495b", "#8f2d56", "#30638e", "#00798c", "#edae49", "#6a994e"]
-    wide, high, left, top, right, bottom = 760, 440, 70, 30, 200, 60
+    """Dice over labels: rings, joined by lines, are means of a method; one dot a run."""
+    inks = ["#666666", "#d1495b", "#e89aa4", "#8f2d56", "#30638e", "#00798c", "#edae49", "#6a994e", "#7b5ea7"]
+    wide, high, left, top, right, bottom = 860, 440, 70, 30, 300, 60
     values = [float(r["dice"]) for r in rows if int(r["labels"]) > 0]
     low, most = math.floor(20 * min(values)) / 20, math.ceil(50 * max(values)) / 50
     budgets = sorted({int(r["labels"]) for r in rows if int(r["labels"]) > 0})
@@ -332,7 +352,7 @@ def picture(rows, path):
         s.append(f'<text x="{x(n):.1f}" y="{high - bottom + 20}" text-anchor="middle">{n}</text>')
     s.append(f'<text x="{(left + wide - right) / 2}" y="{high - 16}" text-anchor="middle">labelled films</text>'
              f'<text transform="translate(20 {(top + high - bottom) / 2}) rotate(-90)" text-anchor="middle">mean Dice of the test films</text>')
-    for i, m in enumerate(METHODS):
+    for i, m in enumerate(variants(rows)):
         curve = by_budget(rows, m)
         if not curve:
             continue
@@ -342,15 +362,26 @@ def picture(rows, path):
         for n, runs in curve.items():
             for r in runs.values():
                 s.append(f'<circle cx="{x(n):.1f}" cy="{y(float(r["dice"])):.1f}" r="3" fill="{ink}" fill-opacity="0.55"/>')
+        s += [f'<circle cx="{p:.1f}" cy="{q:.1f}" r="4.5" fill="white" stroke="{ink}" stroke-width="2"/>' for p, q in points]
         line = top + 10 + 22 * i
         s.append(f'<rect x="{wide - right + 16}" y="{line - 9}" width="18" height="4" fill="{ink}"/>'
-                 f'<text x="{wide - right + 42}" y="{line - 2}">{WORDS[m]}</text>')
+                 f'<text x="{wide - right + 42}" y="{line - 2}">{words(m, rows)}</text>')
     s.append("</svg>")
     path.write_text("\n".join(s) + "\n")
 
 
+def other_lengths(a, at_time):
+    """The same tables for runs whose training with labels was longer or shorter."""
+    lines = []
+    for steps in sorted({int(r["steps"]) for r in at_time} - {a.steps}):
+        rows = [r for r in at_time if int(r["steps"]) == steps]
+        lines += ["", f"## With {steps} steps on the labelled films", "", *table(a, rows), "", *differences(a, rows), "", *efficiencies(rows)]
+    return lines
+
+
 def report(a):
-    rows = [r for r in read_ledger(a) if r["time"] == (a.time or "default") and int(r["steps"]) == a.steps]
+    at_time = [r for r in read_ledger(a) if r["time"] == (a.time or "default")]
+    rows = [r for r in at_time if int(r["steps"]) == a.steps]
     if not rows:
         sys.exit(f"{ledger_path(a)} has no runs of {a.steps} steps")
     picture(rows, HERE / f"docs/images/ptdr-{a.part}.svg")
@@ -358,14 +389,14 @@ def report(a):
     pretrained_steps = max(int(r["pretrain_steps"]) for r in rows)
     text = [f"# Few labels: what was measured on {PARTS[a.part]['title']}", "",
             f"Made by `./run bench ptdr {a.part}`; the page that explains it is [ptdr.md](ptdr.md). Mean Dice of the structures over",
-            f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 16",
-            f"films; training with labels: {a.steps} steps of 8, the same for all methods. In brackets: how many runs (subsets of",
-            "labelled films x seeds).", "",
+            f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 8",
+            f"films; training with labels: {a.steps} steps of {BATCH}, the same for all methods. In brackets: how many runs (subsets of",
+            "labelled films x seeds); where methods have different ones, compare them by the paired differences.", "", *([a.note, ""] if a.note else []),
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
             "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
             *differences(a, rows), "",
             "Label efficiency: the labels that training from scratch needs for the same Dice (linear in their logarithm), over the", "labels that the method had:", "",
-            *efficiencies(rows), "", "Other numbers, means over runs:", "", *others(rows)]
+            *efficiencies(rows), "", "Other numbers, means over runs:", "", *others(rows), *other_lengths(a, at_time)]
     (HERE / f"docs/ptdr-{a.part}.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
 
