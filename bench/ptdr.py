@@ -375,7 +375,9 @@ def other_lengths(a, at_time):
     lines = []
     for steps in sorted({int(r["steps"]) for r in at_time} - {a.steps}):
         rows = [r for r in at_time if int(r["steps"]) == steps]
-        lines += ["", f"## With {steps} steps on the labelled films", "", *table(a, rows), "", *differences(a, rows), "", *efficiencies(rows)]
+        worth = efficiencies(rows)
+        lines += ["", f"## With {steps} steps on the labelled films", "", *table(a, rows), "", *differences(a, rows)]
+        lines += ["", *worth] if len(worth) > 2 else []
     return lines
 
 
