@@ -15,10 +15,11 @@ enum { MOST_RAYS = 3, TILE = 4, WIDE = 8 };
 /* Where a pixel's rays meet it: no two in one row or column of thirds. The last one is the centre's, for the masks. */
 static const double meet[MOST_RAYS][2] = {{1.0 / 6, 5.0 / 6}, {5.0 / 6, 1.0 / 6}, {0.5, 0.5}};
 
-/* cm^2 / g at 40, 50, 60 and 80 keV, and g / cm^3. Air, adipose and soft tissue, cortical bone (ICRU-44) and titanium
- * are as in Hubbell and Seltzer's tables 3 and 4. Lung is soft tissue thinned (the tables' lung is 0.2 % above it).
- * Enamel and dentin are mixed of the tables' elements to 1.2 %: 96 and 70 % hydroxyapatite, the rest water. Spongy bone
- * is about a quarter cortical, the rest soft tissue. Heavy metal stands for what lets nothing through. */
+/* cm^2 / g at 40, 50, 60 and 80 keV, and g / cm^3. Cortical bone, soft tissue, adipose tissue and air (ICRU-44) were
+ * compared with values of Hubbell and Seltzer's tables as other programs quote them, not with the tables themselves;
+ * lung is soft tissue thinned. Enamel and dentin (96 and 70 % hydroxyapatite, the rest water) and titanium were not
+ * compared with a printed source. Spongy bone is about a quarter cortical, the rest soft tissue. Heavy metal stands for
+ * what lets nothing through. */
 static const struct {
     double at[4], density;
 } substance[PH_MATERIALS] = {
