@@ -3,7 +3,8 @@ judge.py, which knows nothing of any of them.
 
     compare.py pairs|large|heads|all|report [--programs A,B] [--limit N] [--threads 2] [--data DIR]
 
-Measurements go to build/bench/PART.tsv as they come; `report` (and the end of every run) writes docs/benchmarks.md.
+Measurements go to build/bench/PART.tsv as they come, those of the run before to PART.tsv.previous; `report` (and the
+end of every run) writes docs/benchmarks.md.
 Without the data folder the pairs are phantoms.
 """
 import argparse
@@ -135,7 +136,9 @@ def measure(pair, program, threads):
 
 
 def run_part(name, pairs, programs, threads, slow=None):
-    rows = []
+    rows, path = [], os.path.join(RESULTS, name + ".tsv")
+    if os.path.exists(path):  # what was measured before is one rename away
+        os.replace(path, path + ".previous")
     for i, pair in enumerate(pairs):
         turn = [p for p in programs if i < (slow or {}).get(p, len(pairs))]
         turn = turn[i % len(turn):] + turn[:i % len(turn)] if turn else turn  # nobody is always first
@@ -145,7 +148,7 @@ def run_part(name, pairs, programs, threads, slow=None):
             print(f"{name} {i + 1}/{len(pairs)} {pair.name:28} {program:16} " +
                   (row.get("failure") or f"{row['seconds']:8.2f} s  Dice {row.get('dice', float('nan')):.4f}  "
                    f"folds {row['folds']}"), flush=True)
-            with open(os.path.join(RESULTS, name + ".tsv"), "w", newline="") as f:
+            with open(path, "w", newline="") as f:
                 table = csv.DictWriter(f, COLUMNS, delimiter="\t", restval="", lineterminator="\n")
                 table.writeheader()
                 table.writerows(rows)
