@@ -12,6 +12,21 @@
 #include "io/file_out.h"
 #include "io/path.h"
 
+VslStatus cohort_parse_size(int64_t *size, int dims, int most, const char *text)
+{
+    VslStatus st = VSL_OK;
+    double n[3];
+    VSL_TRY(cli_parse_numbers(n, dims, text, "--size"));
+    for (int d = 0; d < dims; d++) {
+        VSL_CHECK(n[d] >= 16 && n[d] <= most && n[d] == (double)(int64_t)n[d], VSL_E_ARG,
+                  "--size: %g, expected %s whole numbers from 16 to %d, such as %s", n[d], dims == 2 ? "two" : "three",
+                  most, dims == 2 ? "256,256" : "96,112,96");
+        size[d] = (int64_t)n[d];
+    }
+out:
+    return st;
+}
+
 VslStatus cohort_text_open(CohortText *t)
 {
     t->stream = open_memstream(&t->bytes, &t->size);

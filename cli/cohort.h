@@ -36,6 +36,9 @@ VSL_MUST_USE VslStatus cohort_path(CliPath *path, const char *out, const char *f
 /** Writes out/name and frees the value. */
 VSL_MUST_USE VslStatus cohort_json(const char *out, const char *name, json_t *value);
 
+/** --size: as many whole numbers as the images have dimensions (2 or 3), from 16 to most. @return VSL_E_ARG. */
+VSL_MUST_USE VslStatus cohort_parse_size(int64_t *size, int dims, int most, const char *text);
+
 /* Text that grows; the first failure is kept and found by cohort_text_write. */
 typedef struct CohortText {
     char *bytes;

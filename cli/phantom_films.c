@@ -19,20 +19,6 @@ static const char *part_of(int subject)
     return subject % 5 == 0 ? "test" : subject % 10 == 3 ? "validation" : "train";
 }
 
-static VslStatus parse_size(int64_t size[2], const char *text)
-{
-    VslStatus st = VSL_OK;
-    double n[2];
-    VSL_TRY(cli_parse_numbers(n, 2, text, "--size"));
-    for (int d = 0; d < 2; d++) {
-        VSL_CHECK(n[d] >= 16 && n[d] <= 4096 && n[d] == (double)(int64_t)n[d], VSL_E_ARG,
-                  "--size: %g, expected two whole numbers from 16 to 4096, such as 256,256", n[d]);
-        size[d] = (int64_t)n[d];
-    }
-out:
-    return st;
-}
-
 /* Name of a file relative to the dataset. mask NULL: the film. */
 static void name_of(char *out, size_t size, int subject, int visit, const char *mask)
 {
@@ -200,7 +186,7 @@ VslStatus cohort_films(Cli *cli, CohortArgs *args)
     CliPath path;
     Tables t = {0};
     if (args->size) {
-        VSL_TRY(parse_size(args->films.size, args->size));
+        VSL_TRY(cohort_parse_size(args->films.size, 2, 4096, args->size));
     }
     args->films.seed = cli->seed;
     args->films.lesions = args->lesions;

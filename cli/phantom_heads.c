@@ -10,20 +10,6 @@
 #include "io/transform_io.h"
 #include "registration/transform.h"
 
-static VslStatus parse_size(int64_t size[3], const char *text)
-{
-    VslStatus st = VSL_OK;
-    double n[3];
-    VSL_TRY(cli_parse_numbers(n, 3, text, "--size"));
-    for (int d = 0; d < 3; d++) {
-        VSL_CHECK(n[d] >= 16 && n[d] <= 1024 && n[d] == (double)(int64_t)n[d], VSL_E_ARG,
-                  "--size: %g, expected three whole numbers from 16 to 1024, such as 96,112,96", n[d]);
-        size[d] = (int64_t)n[d];
-    }
-out:
-    return st;
-}
-
 /* Labels > 0: all that lies inside the skull. */
 static VslStatus write_mask(const char *path, const VslLabels *labels, int threads)
 {
@@ -270,7 +256,7 @@ VslStatus cohort_heads(Cli *cli, CohortArgs *args)
     VslGrid grid;
     CohortText participants = {0};
     if (args->size) {
-        VSL_TRY(parse_size(args->heads.size, args->size));
+        VSL_TRY(cohort_parse_size(args->heads.size, 3, 1024, args->size));
     }
     args->heads.seed = cli->seed;
     args->heads.lesions = args->lesions;

@@ -1,7 +1,7 @@
 /*
  * Square tiles of rays: the solids that a tile can meet are listed once, out of those of a wider tile, and its rays
- * look at no others. Small pictures
- * get several rays per pixel, so that a rib edge is as smooth in 64 x 64 as it is in 1024 x 1024.
+ * look at no others. Small pictures get several rays per pixel, so that a rib edge is as smooth in 64 x 64 as it is in
+ * 1024 x 1024.
  */
 #include "phantom/projection.h"
 
