@@ -4,6 +4,7 @@
 #include "cli/learn.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,17 @@ static void wait_briefly(void)
     if (!getenv("OMP_WAIT_POLICY")) {
         setenv("GOMP_SPINCOUNT", "2000", 0);
     }
+}
+
+/* A step of training frees and asks again for the same hundreds of blocks of some megabytes. Handed back to the system
+ * each time, as the main program has it for images, they come back as pages to fault in: a third of a step.
+ */
+static void keep_freed_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the largest that glibc takes */
+    mallopt(M_TRIM_THRESHOLD, 2147483647);
+    mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_ARENA_MAX, 1);
 }
 
 /* A model that is none, or is code, is refused at once: before LibTorch is opened. What else is wrong the verb tells.
@@ -75,6 +87,7 @@ int cli_learn(int argc, char **argv)
     for (size_t i = 0; !module && i < sizeof places / sizeof *places; i++) {
         if (cli_path_join(&path, folder.text, places[i]) == VSL_OK && access(path.text, F_OK) == 0) {
             wait_briefly();
+            keep_freed_memory();
             module = dlopen(path.text, RTLD_NOW | RTLD_LOCAL);
             why = module ? why : dlerror();
             break;
