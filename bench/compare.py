@@ -31,7 +31,7 @@ RESULTS = os.path.join(ROOT, "build", "bench")
 COLUMNS = ["pair", "program", "seconds", "cpu_seconds", "peak_mib", "fixed_voxels", "dice_before", "dice", "folds",
            "jacobian_p001", "sd_log_jacobian", "inverse_mean_vox", "inverse_max_vox", "failure"]
 # Programs that need minutes a pair are run on the first pairs only; the page says on how many.
-SLOW = {"ANTs SyN": 2, "elastix": 2, "plastimatch": 2, "mrregister": 2}
+SLOW = {"ANTs SyN MI": 2, "ANTs SyN CC": 2, "elastix": 2, "plastimatch": 2, "mrregister": 2}
 
 
 @dataclass

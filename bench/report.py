@@ -82,7 +82,7 @@ def part_table(rows):
 
 
 def pair_table(rows):
-    programs = [p for p in ("vesal fast", "vesal default", "vesal accurate", "greedy NCC", "ANTs SyN quick")
+    programs = [p for p in ("vesal fast", "vesal default", "vesal accurate", "greedy NCC", "ANTs SyN CC")
                 if any(r["program"] == p for r in rows)]
     lines = ["| pair | " + " | ".join(programs) + " |", "| --- | " + " | ".join(["---:"] * len(programs)) + " |"]
     for pair in dict.fromkeys(r["pair"] for r in rows):
