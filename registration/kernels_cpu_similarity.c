@@ -1,8 +1,8 @@
 /* CPU loops of the similarities.
  *
  * LNCC needs box-window sums of wJ, wJ^2, wIJ going in and of three fields coming back. Window sums along an axis are
- * made by doubling (S_2p[i] = S_p[i] + S_p[i+p]): log2 of the width passes over a row, no running sum that drifts, and
- * the same code for every axis because a step along j or k is only a longer stride. Three rounds:
+ * made by factors (15 terms: fives of threes): no running sum that drifts, and the same code for every axis because a
+ * step along j or k is only a longer stride. Three rounds:
  *   1 planes k:  products of one plane, summed along i and j                     -> t (3 planes)
  *   2 rows j:    t summed along k, the correlation of every window, its derivative terms summed along k  -> t
  *   3 planes k:  t summed along i and j, the derivative at every voxel           -> grad */
@@ -24,30 +24,47 @@ typedef struct Lncc {
     int add;
 } Lncc;
 
-/* s[i] becomes the sum of s[i], s[i + step], .. (width terms); valid for i < count - (width - 1) step. work: count. */
-static void window_sums(float *restrict s, float *restrict work, int64_t count, int64_t step, int width)
+/* out[i] = in[i] + in[i + step] + .. (an odd number of terms, at least 3). In pieces that stay in the first cache. */
+static void add_terms(float *restrict out, const float *restrict in, int64_t count, int64_t step, int terms)
 {
-    int64_t done = 0; /* terms that s already holds, after the first set bit */
-    int first = 1;
-    memcpy(work, s, (size_t)count * sizeof *work);
-    for (int p = 1; p <= width; p *= 2) {
-        if (width & p) {
-            const int64_t shift = done * step, end = count - shift - (p - 1) * step;
-            if (first) {
-                memcpy(s, work, (size_t)count * sizeof *s);
-            } else {
-                for (int64_t i = 0; i < end; i++) {
-                    s[i] += work[i + shift];
-                }
-            }
-            first = 0;
-            done += p;
+    enum { PIECE = 1024 };
+    for (int64_t begin = 0; begin < count; begin += PIECE) {
+        const int64_t n = count - begin < PIECE ? count - begin : PIECE;
+        float *restrict o = out + begin;
+        const float *restrict a = in + begin, *restrict b = a + step, *restrict c = b + step;
+        for (int64_t i = 0; i < n; i++) {
+            o[i] = a[i] + b[i] + c[i];
         }
-        if (2 * p <= width) {
-            for (int64_t i = 0, end = count - (2 * p - 1) * step; i < end; i++) {
-                work[i] += work[i + p * step];
+        for (int t = 3; t < terms; t += 2) {
+            b += 2 * step;
+            c += 2 * step;
+            for (int64_t i = 0; i < n; i++) {
+                o[i] += b[i] + c[i];
             }
         }
+    }
+}
+
+/* s[i] becomes the sum of s[i], s[i + step], .. (width terms, an odd number); valid for i < count - (width - 1) step.
+ * One pass for each prime factor of the width. work: count. */
+static void window_sums(float *s, float *work, int64_t count, int64_t step, int width)
+{
+    float *from = s, *to = work;
+    while (width > 1) {
+        int terms = 3;
+        while (width % terms != 0) {
+            terms += 2;
+        }
+        count -= (terms - 1) * step;
+        add_terms(to, from, count, step, terms);
+        step *= terms;
+        width /= terms;
+        float *const swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != s) {
+        memcpy(s, from, (size_t)count * sizeof *s);
     }
 }
 

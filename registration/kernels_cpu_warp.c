@@ -1,8 +1,9 @@
 /* CPU loops between the lattice of particles and the image grid: warp with its slope, and the transpose.
  *
  * Particle positions are cubic between lattice nodes (Keys), which reproduces affine maps exactly, so positions rather
- * than displacements are interpolated. Weights are separable: one row of voxels combines 4 x 4 lattice rows, then
- * expands along i. The transpose runs the same tables backward: plane by plane into lattice rows, then along k. */
+ * than displacements are interpolated. Weights are separable: a plane of voxels combines four lattice planes, a row of
+ * it four rows of that, which then expand along i. The transpose runs the same tables backward: plane by plane into
+ * lattice rows, then along k. */
 #include <string.h>
 
 #include "core/parallel.h"
@@ -24,6 +25,7 @@ typedef struct Warp {
     float a[3][4]; /* band voxel -> moving voxel */
     float *rows;   /* scratch per worker */
     int64_t rows_per_worker;
+    float *planes; /* per worker: the image plane (an int32_t), then the lattice at it, 3 x m[1] x m[0] */
     const float *y, *moving, *mask, *grad, *slope_in;
     float *warped, *slope, *partial, *eta;
     float scale;
@@ -62,23 +64,49 @@ static int tap_count(const Warp *w, int d)
     return w->m[d] < 4 ? 1 : 4;
 }
 
-/* Positions of one row of voxels, in band voxels: three rows of n[0] values after three rows of m[0] in `buffer`. */
-static float *row_positions(const Warp *w, int64_t j, int64_t k, float *buffer)
+static int64_t floats_of_plane(const int64_t m[3])
 {
-    const int64_t m0 = w->m[0], n0 = w->n[0];
-    const int tj = tap_count(w, 1), tk = tap_count(w, 2), ti = tap_count(w, 0);
-    float *coarse = buffer, *fine = buffer + 3 * m0;
-    memset(coarse, 0, (size_t)(3 * m0) * sizeof *coarse);
+    return 1 + 3 * m[0] * m[1];
+}
+
+/* The lattice at image plane k. Workers walk through rows in order, so that it is there for all but the first. */
+static const float *plane_nodes(const Warp *w, int64_t k, int worker)
+{
+    float *own = w->planes + worker * floats_of_plane(w->m), *nodes = own + 1;
+    int32_t *const is_of = (int32_t *)(void *)own;
+    if (*is_of != k) {
+        const int64_t plane = w->m[0] * w->m[1];
+        const int tk = tap_count(w, 2);
+        for (int c = 0; c < 3; c++) {
+            float *restrict to = nodes + c * plane;
+            const float *restrict from = w->y + c * w->nodes + w->taps[2].first[k] * plane;
+            for (int b = 0; b < tk; b++) {
+                const float weight = w->taps[2].weight[k][b];
+                for (int64_t i = 0; i < plane; i++) {
+                    to[i] = (b ? to[i] : 0) + weight * from[b * plane + i];
+                }
+            }
+        }
+        *is_of = (int32_t)k;
+    }
+    return nodes;
+}
+
+/* Positions of one row of voxels, in band voxels: three rows of n[0] values, which the caller may change. */
+static float *row_positions(const Warp *w, int64_t item, int worker)
+{
+    const int64_t m0 = w->m[0], n0 = w->n[0], plane = m0 * w->m[1];
+    const int tj = tap_count(w, 1), ti = tap_count(w, 0);
+    const int64_t j = item % w->n[1];
+    const float *nodes = plane_nodes(w, item / w->n[1], worker);
+    float *coarse = w->rows + worker * w->rows_per_worker, *fine = coarse + 3 * m0;
     for (int c = 0; c < 3; c++) {
         float *restrict to = coarse + c * m0;
-        for (int b = 0; b < tk; b++) {
-            for (int a = 0; a < tj; a++) {
-                const float weight = w->taps[2].weight[k][b] * w->taps[1].weight[j][a];
-                const float *restrict from =
-                    w->y + c * w->nodes + ((w->taps[2].first[k] + b) * w->m[1] + w->taps[1].first[j] + a) * m0;
-                for (int64_t i = 0; i < m0; i++) {
-                    to[i] += weight * from[i];
-                }
+        const float *restrict from = nodes + c * plane + w->taps[1].first[j] * m0;
+        for (int a = 0; a < tj; a++) {
+            const float weight = w->taps[1].weight[j][a];
+            for (int64_t i = 0; i < m0; i++) {
+                to[i] = (a ? to[i] : 0) + weight * from[a * m0 + i];
             }
         }
         float *restrict out = fine + c * n0;
@@ -138,7 +166,7 @@ static void warp_row(void *ctx, int64_t item, int worker)
     const Warp *w = ctx;
     const int64_t n0 = w->n[0], n = w->plane;
     const RegSize size = w->moving_size;
-    float *p = row_positions(w, item % w->n[1], item / w->n[1], w->rows + worker * w->rows_per_worker);
+    float *p = row_positions(w, item, worker);
     to_moving_row(w, p);
     for (int c = 0; c < w->channels; c++) {
         const float *moving = w->moving + c * w->moving_plane;
@@ -172,7 +200,7 @@ static void warp_mask_row(void *ctx, int64_t item, int worker)
     const Warp *w = ctx;
     const int64_t n0 = w->n[0];
     const RegSize s = w->moving_size;
-    float *p = row_positions(w, item % w->n[1], item / w->n[1], w->rows + worker * w->rows_per_worker);
+    float *p = row_positions(w, item, worker);
     to_moving_row(w, p);
     float *warped = w->warped + item * n0;
     for (int64_t i = 0; i < n0; i++) {
@@ -204,8 +232,17 @@ out:
     return st;
 }
 
-static void set_moving(Warp *w, const VslField *moving, const VslField *y, const VslAffine *to_moving)
+/* A warp of `moving` onto `grid` at the particles y. */
+static VslStatus make_moving(Warp *w, const VslField *grid, const VslField *moving, const VslField *y,
+                             const RegLattice *lattice, const VslAffine *to_moving)
 {
+    VslStatus st = VSL_OK;
+    const int threads = vsl_backend_threads(grid->be);
+    VSL_TRY(make_warp(w, grid, lattice, threads * floats_of_plane(lattice->n)));
+    w->planes = w->partial;
+    for (int worker = 0; worker < threads; worker++) {
+        *(int32_t *)(void *)(w->planes + worker * floats_of_plane(w->m)) = -1;
+    }
     w->moving_size = (RegSize){(int32_t)moving->n[0], (int32_t)moving->n[1], (int32_t)moving->n[2]};
     w->moving_plane = moving->n[0] * moving->n[1] * moving->n[2];
     w->channels = moving->channels;
@@ -215,6 +252,8 @@ static void set_moving(Warp *w, const VslField *moving, const VslField *y, const
             w->a[r][c] = (float)to_moving->m[r][c];
         }
     }
+out:
+    return st;
 }
 
 VslStatus reg_cpu_warp(VslField *warped, VslField *slope, const VslField *moving, const VslField *y,
@@ -222,8 +261,7 @@ VslStatus reg_cpu_warp(VslField *warped, VslField *slope, const VslField *moving
 {
     VslStatus st = VSL_OK;
     Warp w;
-    VSL_TRY(make_warp(&w, warped, lattice, 0));
-    set_moving(&w, moving, y, to_moving);
+    VSL_TRY(make_moving(&w, warped, moving, y, lattice, to_moving));
     w.moving = moving->data;
     w.warped = warped->data;
     w.slope = slope ? slope->data : NULL;
@@ -237,8 +275,7 @@ VslStatus reg_cpu_warp_mask(VslField *warped, const VslField *mask, const VslFie
 {
     VslStatus st = VSL_OK;
     Warp w;
-    VSL_TRY(make_warp(&w, warped, lattice, 0));
-    set_moving(&w, mask, y, to_moving);
+    VSL_TRY(make_moving(&w, warped, mask, y, lattice, to_moving));
     w.mask = mask->data;
     w.warped = warped->data;
     vsl_parallel_for(w.n[1] * w.n[2], vsl_backend_threads(warped->be), warp_mask_row, &w);
