@@ -4,6 +4,7 @@
 
 #include "registration/affine.h"
 #include "tests/parity/kernel_cases.h"
+#include "tests/parity/registration_cases.h"
 
 TEST(linear_warps_and_moments_agree)
 {

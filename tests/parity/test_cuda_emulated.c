@@ -16,6 +16,7 @@
 #include "tests/parity/backend_cases.h"
 #include "tests/parity/kernel_cases.h"
 #include "tests/parity/linear_cases.h"
+#include "tests/parity/registration_cases.h"
 
 TEST(every_kernel_of_the_table_has_a_device_version)
 {
@@ -230,6 +231,7 @@ int main(void)
     RUN(what_cannot_fit_is_refused_before_and_nothing_else_is);
     run_kernel_cases();
     run_linear_cases();
+    run_registration_cases();
     CHECK(emulated.launches > 1000);
     vsl_backend_close(&sides[CPU]);
     vsl_backend_close(&sides[OTHER]);
