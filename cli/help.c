@@ -62,7 +62,9 @@ static void option_right(char *out, size_t size, const VslOption *row)
     const char zero[4096] = {0}; /* an options struct of all defaults, larger than any of ours */
     char value[64];
     vsl_option_print(value, sizeof value, zero, row);
-    if (row->type == VSL_OPT_CHOICE) {
+    if (row->type == VSL_OPT_CHOICE && strstr(row->help, "when not given:")) { /* the default is no constant */
+        snprintf(out, size, "%s; one of %s", row->help, row->choices);
+    } else if (row->type == VSL_OPT_CHOICE) {
         snprintf(out, size, "%s; one of %s; default %s", row->help, row->choices, value);
     } else {
         snprintf(out, size, "%s; default %s%s%s, from %g to %g", row->help, value, row->unit[0] ? " " : "", row->unit,
