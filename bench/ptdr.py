@@ -71,7 +71,7 @@ def arguments():
     p.add_argument("--first-subset", type=int, default=0)
     p.add_argument("--seeds", type=int, default=1)
     p.add_argument("--pretrain-steps", type=int, default=5000)
-    p.add_argument("--steps", type=int, default=300, help=f"of the training with labels, {BATCH} films each")
+    p.add_argument("--steps", type=int, default=600, help=f"of the training with labels, {BATCH} films each")
     p.add_argument("--time", help="noise level of the training with labels")
     p.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     p.add_argument("--only-report", action="store_true")
@@ -392,7 +392,8 @@ def report(a):
     text = [f"# Few labels: what was measured on {PARTS[a.part]['title']}", "",
             f"Made by `./run bench ptdr {a.part}`; the page that explains it is [ptdr.md](ptdr.md). Mean Dice of the structures over",
             f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 8",
-            f"films; training with labels: {a.steps} steps of {BATCH}, the same for all methods. In brackets: how many runs (subsets of",
+            f"films; training with labels: {a.steps} steps of {BATCH}, at the command's default rate (1e-3; 4e-3 after pre-training); the",
+            f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. In brackets: how many runs (subsets of",
             "labelled films x seeds); where methods have different ones, compare them by the paired differences.", "", *([a.note, ""] if a.note else []),
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
             "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
