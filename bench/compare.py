@@ -3,8 +3,9 @@ judge.py, which knows nothing of any of them.
 
     compare.py pairs|large|heads|all|report [--programs A,B] [--limit N] [--threads 2] [--data DIR]
 
-Measurements go to build/bench/PART.tsv as they come, those of the run before to PART.tsv.previous; `report` (and the
-end of every run) writes docs/benchmarks.md.
+Measurements go to build/bench/PART.tsv as they come, those of the run before to PART.tsv.previous. With --programs the
+rows of other programs stay: slow ones can be measured in a run of their own. `report` (and the end of every run) writes
+docs/benchmarks.md.
 Without the data folder the pairs are phantoms.
 """
 import argparse
@@ -136,7 +137,8 @@ def measure(pair, program, threads):
 
 
 def run_part(name, pairs, programs, threads, slow=None):
-    rows, path = [], os.path.join(RESULTS, name + ".tsv")
+    path = os.path.join(RESULTS, name + ".tsv")
+    rows = [r for r in report.read(path) if r["program"] not in programs]
     if os.path.exists(path):  # what was measured before is one rename away
         os.replace(path, path + ".previous")
     for i, pair in enumerate(pairs):

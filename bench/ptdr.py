@@ -75,7 +75,6 @@ def arguments():
     p.add_argument("--time", help="noise level of the training with labels")
     p.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     p.add_argument("--only-report", action="store_true")
-    p.add_argument("--note", default="", help="what else the page must say of these runs")
     a = p.parse_args()
     a.out = a.out or str(HERE / f"build/bench/ptdr-{a.part}")
     a.network = PARTS[a.part]["network"]
@@ -394,7 +393,7 @@ def report(a):
             f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 8",
             f"films; training with labels: {a.steps} steps of {BATCH}, at the command's default rate (1e-3; 4e-3 after pre-training); the",
             f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. In brackets: how many runs (subsets of",
-            "labelled films x seeds); where methods have different ones, compare them by the paired differences.", "", *([a.note, ""] if a.note else []),
+            "labelled films x seeds); where methods have different ones, compare them by the paired differences.", "",
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
             "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
             *differences(a, rows), "",

@@ -16,7 +16,7 @@ mean over structures after nearest-neighbour warping of the moving labels; it, t
 PARTS = {
     "pairs": ("Pairs of brains at 2 mm (80x96x80), affinely aligned",
               "No affine stage; every program at the settings in `bench/peers.py`. A program marked with a number of "
-              "pairs ran on the first so many only, after the others: it needs too long for all. The inverse error is "
+              "pairs ran on the first so many only, in a run after the others: it needs too long for all. The inverse error is "
               "inside the brain; over the whole grid, which `register` reports, it is below 0.05."),
     "large": ("The same at 1 mm (160x192x224)", "The first pairs, padded along z and resampled to 1 mm."),
     "heads": ("Whole heads, with rigid and affine stages",

@@ -20,7 +20,7 @@ typedef struct ConvertArgs {
 } ConvertArgs;
 
 static const VslOption options[] = {
-    {"dtype", VSL_OPT_CHOICE, offsetof(struct ConvertNumbers, dtype), 1, 0, 0, "",
+    {"dtype", VSL_OPT_CHOICE, offsetof(struct ConvertNumbers, dtype), 0, 0, 0, "",
      "how numbers are stored; when not given: as in the input, float32 after interpolation",
      "float32,uint8,int16,uint16,int32,float64"},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL},

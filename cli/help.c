@@ -62,7 +62,7 @@ static void option_right(char *out, size_t size, const VslOption *row)
     const char zero[4096] = {0}; /* an options struct of all defaults, larger than any of ours */
     char value[64];
     vsl_option_print(value, sizeof value, zero, row);
-    if (row->type == VSL_OPT_CHOICE && strstr(row->help, "when not given:")) { /* the default is no constant */
+    if (row->type == VSL_OPT_CHOICE && row->value == 0) {
         snprintf(out, size, "%s; one of %s", row->help, row->choices);
     } else if (row->type == VSL_OPT_CHOICE) {
         snprintf(out, size, "%s; one of %s; default %s", row->help, row->choices, value);

@@ -23,7 +23,7 @@ typedef struct VslOption {
     const char *flag; /* "kernel-mm": long flag without dashes; NULL ends a table */
     VslOptionType type;
     size_t offset;       /* of the field in its options struct */
-    double value;        /* default; for a choice its 1-based position */
+    double value;        /* default; for a choice its 1-based position, 0 = none: it depends on the input */
     double min, max;     /* inclusive; ignored for choices */
     const char *unit;    /* "mm", "" */
     const char *help;    /* half a sentence */

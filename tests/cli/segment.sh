@@ -12,6 +12,7 @@ exits 0 "$vesal" diffusion train $common $network --steps 30 --out pretrained
 exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 6 --steps 120 --out model
 check "it learnt from six" [ "$(number model/metrics.json labelled_images)" = 6 ]
 check "the network is the pre-trained one's" grep -q '^network-width: 8 ' model/config.yaml
+check "larger steps for a network that has learnt" grep -q '^lr: 0.004 ' model/config.yaml
 check "structures in their order" grep -q '^model-structures: .*disk,ellipse' model/config.yaml
 
 exits 0 "$vesal" diffusion train --config model/config.yaml --out again --threads 1

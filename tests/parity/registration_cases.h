@@ -136,16 +136,22 @@ TEST(energies_and_gradients_agree)
     }
 }
 
+static void compare_by_lncc(const VslGrid *grid, const VslGrid *flat, VslAffine map, VslLddmmOptions opt)
+{
+    opt.similarity = VSL_SIMILARITY_LNCC;
+    compare_registrations(grid, 1, 0, map, opt, "lncc");
+    compare_registrations(grid, 2, 1, map, opt, "lncc, two channels, masks");
+    compare_registrations(flat, 1, 0, map, opt, "lncc in a plane");
+}
+
 TEST(whole_registrations_agree)
 {
     const VslGrid grid = vsl_grid_centred((int64_t[3]){20, 22, 18}, (double[3]){4, 4, 5}),
                   flat = vsl_grid_centred((int64_t[3]){28, 26, 1}, (double[3]){3, 3, 3});
     const VslAffine map = general_map();
-    VslLddmmOptions opt = {.similarity = VSL_SIMILARITY_LNCC, .band_mm = 8, .levels = 2, .iterations = 4};
+    VslLddmmOptions opt = {.band_mm = 8, .levels = 2, .iterations = 4};
     opt.fine_iterations = 4;
-    compare_registrations(&grid, 1, 0, map, opt, "lncc");
-    compare_registrations(&grid, 2, 1, map, opt, "lncc, two channels, masks");
-    compare_registrations(&flat, 1, 0, map, opt, "lncc in a plane");
+    compare_by_lncc(&grid, &flat, map, opt);
     opt.similarity = VSL_SIMILARITY_SSD;
     opt.weight = 40000;
     compare_registrations(&grid, 1, 1, map, opt, "ssd, masks");
@@ -161,11 +167,9 @@ TEST(registrations_from_the_identity_agree)
     const VslGrid grid = vsl_grid_centred((int64_t[3]){36, 40, 32}, (double[3]){4, 4, 5}),
                   flat = vsl_grid_centred((int64_t[3]){56, 52, 1}, (double[3]){3, 3, 3});
     const VslAffine map = vsl_affine_identity();
-    VslLddmmOptions opt = {.similarity = VSL_SIMILARITY_LNCC, .band_mm = 12, .levels = 2, .iterations = 8};
+    VslLddmmOptions opt = {.band_mm = 12, .levels = 2, .iterations = 8};
     opt.fine_iterations = 8;
-    compare_registrations(&grid, 1, 0, map, opt, "lncc");
-    compare_registrations(&grid, 2, 1, map, opt, "lncc, two channels, masks");
-    compare_registrations(&flat, 1, 0, map, opt, "lncc in a plane");
+    compare_by_lncc(&grid, &flat, map, opt);
     opt.similarity = VSL_SIMILARITY_SSD;
     opt.weight = 40000;
     compare_registrations(&grid, 1, 0, map, opt, "ssd");
