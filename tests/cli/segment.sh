@@ -12,7 +12,6 @@ exits 0 "$vesal" diffusion train $common $network --steps 30 --out pretrained
 exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 6 --steps 120 --out model
 check "it learnt from six" [ "$(number model/metrics.json labelled_images)" = 6 ]
 check "the network is the pre-trained one's" grep -q '^network-width: 8 ' model/config.yaml
-check "larger steps for a network that has learnt" grep -q '^lr: 0.004 ' model/config.yaml
 check "structures in their order" grep -q '^model-structures: .*disk,ellipse' model/config.yaml
 
 exits 0 "$vesal" diffusion train --config model/config.yaml --out again --threads 1
@@ -94,6 +93,13 @@ done
 exits 0 "$vesal" diffusion train $common $network --process edm --steps 2 --out edm
 # shellcheck disable=SC2086
 exits 0 "$vesal" diffusion train $common --task segment --init edm --labels 2 --steps 2 --out from-edm
+few="--data data/manifest.tsv --threads 1 --task segment --labels 2 --steps 2"
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $few --init pretrained --out learnt
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $few $network --out new
+check "larger steps for a network that has learnt" grep -q '^lr: 0.004 ' learnt/config.yaml
+check "than for a new one" grep -q '^lr: 0.001 ' new/config.yaml
 check "a low level in the terms of the process" grep -q '^time: 0.2 ' from-edm/config.yaml
 exits 0 "$vesal" diffusion evaluate --model from-edm --data data/manifest.tsv
 # shellcheck disable=SC2086
