@@ -10,7 +10,8 @@
  * busy machine one may be woken long after the others have done its share. A worker goes in by `inside`++ and then
  * looks whether the loop is still open; the caller closes it and then looks whether someone is inside. So either the
  * caller waits for the worker or the worker sees that it is late (or finds the next loop, complete, and takes part in
- * that). */
+ * that). Which loop, who takes part and whether it is open are one word: a worker that saw a new loop before it saw
+ * that it is open would go back to sleep and miss it. */
 #define _GNU_SOURCE
 #include "core/parallel.h"
 
@@ -30,8 +31,7 @@ typedef struct Pool {
     pthread_cond_t wake, done;
     int workers;
     pid_t owner;          /* a fork leaves the child without workers */
-    _Atomic uint64_t job; /* count of loops << 16 | workers that take part: one word, so that both belong together */
-    _Atomic int is_open;  /* whether workers may still go into the loop */
+    _Atomic uint64_t job; /* count of loops << 17 | workers that take part << 1 | whether they may still go in */
     _Atomic int inside;   /* those who are in it, or looking whether it is open */
     _Atomic int64_t next; /* first item not handed out */
     int64_t items, chunk;
@@ -117,25 +117,41 @@ static void relax(int spin)
     }
 }
 
+static uint64_t count_of(uint64_t job)
+{
+    return job >> 17;
+}
+
+static int helpers_of(uint64_t job)
+{
+    return (int)(job >> 1 & 0xffff);
+}
+
+static int is_open(uint64_t job)
+{
+    return (int)(job & 1);
+}
+
 static void *work(void *arg)
 {
     Pool *pool = &pools[(intptr_t)arg / MAX_WORKERS];
     const int worker = (int)((intptr_t)arg % MAX_WORKERS); /* 1.. ; 0 is the caller */
-    uint64_t seen = 0;
+    uint64_t seen = 0;                                     /* count of the last loop that this worker looked at */
     for (;;) {
-        for (int spin = 0; spin < SPINS && atomic_load(&pool->job) == seen; spin++) {
+        for (int spin = 0; spin < SPINS && count_of(atomic_load(&pool->job)) == seen; spin++) {
             relax(spin);
         }
-        if (atomic_load(&pool->job) == seen) {
+        if (count_of(atomic_load(&pool->job)) == seen) {
             pthread_mutex_lock(&pool->lock);
-            while (atomic_load(&pool->job) == seen) {
+            while (count_of(atomic_load(&pool->job)) == seen) {
                 pthread_cond_wait(&pool->wake, &pool->lock);
             }
             pthread_mutex_unlock(&pool->lock);
         }
         atomic_fetch_add(&pool->inside, 1);
-        seen = atomic_load(&pool->job);
-        if (atomic_load(&pool->is_open) && worker <= (int)(atomic_load(&pool->job) & 0xffff)) {
+        const uint64_t job = atomic_load(&pool->job);
+        seen = count_of(job);
+        if (is_open(job) && worker <= helpers_of(job)) {
             run_chunks(pool, worker);
         }
         if (atomic_fetch_sub(&pool->inside, 1) == 1) {
@@ -188,14 +204,13 @@ void vsl_parallel_for(int64_t items, int threads, VslItemFn *fn, void *ctx)
     pool->items = items;
     pool->chunk = items / (4 * most) > 1 ? items / (4 * most) : 1;
     atomic_store(&pool->next, 0);
-    const uint64_t word = ((atomic_load(&pool->job) >> 16) + 1) << 16 | (uint64_t)helpers;
+    const uint64_t closed = (count_of(atomic_load(&pool->job)) + 1) << 17 | (uint64_t)helpers << 1;
     pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->job, word);
-    atomic_store(&pool->is_open, 1);
+    atomic_store(&pool->job, closed | 1);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     run_chunks(pool, 0);
-    atomic_store(&pool->is_open, 0);
+    atomic_store(&pool->job, closed);
     for (int spin = 0; spin < SPINS && atomic_load(&pool->inside) > 0; spin++) {
         relax(spin);
     }
