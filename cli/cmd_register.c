@@ -132,12 +132,13 @@ const CliVerb cli_verb_register = {
         "Writes PREFIX0GenericAffine.mat, PREFIX1Warp.nii.gz, PREFIX1InverseWarp.nii.gz, PREFIXWarped.nii.gz, "
         "PREFIXInverseWarped.nii.gz, PREFIXJacobian.nii.gz, PREFIXVelocity.h5, PREFIXReport.png and, last, "
         "PREFIXReport.json: when the report is there, all are whole. Affine and warp load in ANTs, ITK and "
-        "Slicer. --metric holds for all stages unless --linear-metric is given. Stopped by a signal it ends with "
-        "exit code 75 and leaves nothing half-written. --pairs TABLE has a header line with the columns fixed, moving "
-        "and out, and any of fixed_labels, moving_labels, fixed_mask and moving_mask; images are sought from the "
-        "table's folder, out is a PREFIX below --out. The pairs are read, computed and written side by side; "
-        "the files of each are those of a run of its own. A pair that fails ends no other: exit code 4, and "
-        "pairs.tsv says what became of each.",
+        "Slicer. Defaults above are those of --preset default; the report's options say what another one stands for. "
+        "--metric holds for all stages unless --linear-metric is given. Stopped by a signal it ends with exit code "
+        "75 and leaves nothing half-written. --pairs TABLE has a header line with the columns fixed, moving and "
+        "out, and any of fixed_labels, moving_labels, fixed_mask and moving_mask; images are sought from the "
+        "table's folder, out is a PREFIX below --out. The pairs are read, computed and written side by side; the "
+        "files of each are those of a run of its own. A pair that fails ends no other: exit code 4, and pairs.tsv "
+        "says what became of each.",
     .example = "vesal register --fixed fixed.nii.gz --moving moving.nii.gz --out out_",
     .cite = "Vialard et al., IJCV 2012; Zhang and Fletcher, IJCV 2019; Avants et al., Medical Image Analysis 2008.",
     .args_size = sizeof(RegisterArgs),
