@@ -12,6 +12,7 @@
 
 #include "cli/files.h"
 #include "cli/flags.h"
+#include "io/config.h"
 #include "io/weights_io.h"
 
 static int folder_of_command(CliPath *out)
@@ -50,22 +51,30 @@ static void keep_freed_memory(void)
     mallopt(M_ARENA_MAX, 1);
 }
 
-/* A model that is none, or is code, is refused at once: before LibTorch is opened. What else is wrong the verb tells.
+/* A model that is none, or is code, is refused at once, typed or named in --config: before LibTorch is opened. What
+ * else is wrong the verb tells.
  */
 static VslStatus check_models(int argc, char **argv)
 {
     static const char *const flags[] = {"model", "init"};
+    VslStatus st = VSL_OK;
+    VslConfig config = {0};
+    const char *file = cli_typed("config", argc, argv);
+    const int has_config = file && vsl_config_read(&config, file) == VSL_OK;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         const char *folder = cli_typed(flags[i], argc, argv);
+        if (!folder && has_config) {
+            folder = vsl_config_find(&config, flags[i]);
+        }
         CliPath path;
         if (folder && cli_weights_path(&path, folder) == VSL_OK) {
-            const VslStatus st = vsl_weights_check(path.text);
-            if (st == VSL_E_FORMAT || st == VSL_E_UNSUPPORTED) {
-                return st;
-            }
+            const VslStatus found = vsl_weights_check(path.text);
+            VSL_TRY(found == VSL_E_FORMAT || found == VSL_E_UNSUPPORTED ? found : VSL_OK);
         }
     }
-    return VSL_OK;
+out:
+    vsl_config_free(&config);
+    return st;
 }
 
 int cli_learn(int argc, char **argv)

@@ -29,6 +29,11 @@ check "the run was watched" grep -q libhdf5 opened.txt
 check "it is refused before LibTorch is opened, and no Python came in" sh -c '! grep -qE "libtorch|libpython" opened.txt'
 exits 3 "$vesal" diffusion train --data images --out none --init hostile
 says "is a Python pickle"
+printf 'init: hostile\n' >names_it.yaml
+exits 3 "$vesal" diffusion train --data images --out none --config names_it.yaml
+says "is a Python pickle"
+LD_DEBUG=files "$vesal" diffusion train --data images --out none --config names_it.yaml 2>&1 | grep -oE 'file=[^ ]+' >opened.txt
+check "one that a configuration names is refused as early" sh -c '! grep -qE "libtorch" opened.txt'
 printf '\377\377\377\377\377\377\377\177{}' >hostile/weights.safetensors
 exits 3 "$vesal" diffusion sample --model hostile --out none
 says "states a header of"
