@@ -1,6 +1,6 @@
 #!/bin/sh
-# Called by ./run bench [pairs|large|heads|kernels|nn|all|report] [options of compare.py], or
-# ./run bench ptdr chest|simulator [options of ptdr.py].
+# Called by ./run bench [pairs|large|heads|kernels|nn|all|report] [options of compare.py],
+# ./run bench gpu [options of gpu.py], or ./run bench ptdr chest|simulator [options of ptdr.py].
 set -eu
 cd "$(dirname "$0")/.."
 part=${1:-all}
@@ -24,6 +24,10 @@ fi
 if [ "$part" = nn ]; then # Debian's python3-torch, which is the LibTorch that the command was built with
     [ $# -gt 0 ] || set -- --page docs/benchmarks-learned.md
     exec /usr/bin/python3 bench/nn_torch.py build/release/bench/bench_nn build/release/cli/vesal "$@"
+fi
+if [ "$part" = gpu ]; then # whichever Python has the PyTorch of the card
+    [ $# -gt 0 ] || set -- --page docs/performance.md
+    exec python3 bench/gpu.py "$@"
 fi
 # The peers' Python packages live in a folder of their own, which nothing else uses.
 venv=${VSL_BENCH_VENV:-build/bench-venv}

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 import report
 from judge import judge
-from peers import PEERS
+from peers import ALIGNED_ONLY, PEERS, PYTHON_WITH_TORCH
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..")
@@ -32,7 +32,8 @@ RESULTS = os.path.join(ROOT, "build", "bench")
 COLUMNS = ["pair", "program", "seconds", "cpu_seconds", "peak_mib", "fixed_voxels", "dice_before", "dice", "folds",
            "jacobian_p001", "sd_log_jacobian", "inverse_mean_vox", "inverse_max_vox", "failure"]
 # Programs that need minutes a pair are run on the first pairs only; the page says on how many.
-SLOW = {"ANTs SyN MI": 2, "ANTs SyN CC": 2, "elastix": 2, "plastimatch": 2, "mrregister": 2}
+SLOW = {"ANTs SyN MI": 2, "ANTs SyN CC": 2, "elastix": 2, "plastimatch": 2, "mrregister": 2,
+        "PyTorch LDDMM": 2}
 
 
 @dataclass
@@ -137,12 +138,15 @@ def measure(pair, program, threads):
 
 
 def run_part(name, pairs, programs, threads, slow=None):
+    takes = lambda p, i, pair: i < (slow or {}).get(p, len(pairs)) and not (pair.needs_affine and p in ALIGNED_ONLY)
+    turns = [[p for p in programs if takes(p, i, pair)] for i, pair in enumerate(pairs)]
+    if not any(turns):
+        return
     path = os.path.join(RESULTS, name + ".tsv")
     rows = [r for r in report.read(path) if r["program"] not in programs]
     if os.path.exists(path):  # what was measured before is one rename away
         os.replace(path, path + ".previous")
-    for i, pair in enumerate(pairs):
-        turn = [p for p in programs if i < (slow or {}).get(p, len(pairs))]
+    for i, (pair, turn) in enumerate(zip(pairs, turns)):
         turn = turn[i % len(turn):] + turn[:i % len(turn)] if turn else turn  # nobody is always first
         for program in turn:
             row = measure(pair, program, threads)
@@ -184,6 +188,9 @@ def main():
 
 
 def available(program):
+    if program == "PyTorch LDDMM":
+        return os.path.exists(PYTHON_WITH_TORCH) and subprocess.run([PYTHON_WITH_TORCH, "-c", "import torch"],
+                                                                    stderr=subprocess.DEVNULL).returncode == 0
     tools = {"elastix": "elastix", "plastimatch": "plastimatch", "mrregister": "mrregister"}
     return program not in tools or shutil.which(tools[program]) is not None
 

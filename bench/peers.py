@@ -146,6 +146,17 @@ def mrregister(pair, folder, threads):
                finish=finish)
 
 
+PYTHON_WITH_TORCH = "/usr/bin/python3"  # Debian's python3-torch; the peers' own environment has none
+
+
+def torch_lddmm(pair, folder, threads):
+    if pair.needs_affine:
+        raise ValueError(f"{pair.name}: PyTorch LDDMM has no affine stage")
+    warp = os.path.join(folder, "warp.nii")
+    return Job([[PYTHON_WITH_TORCH, os.path.join(HERE, "lddmm_torch.py"), pair.fixed, pair.moving, warp, "--threads",
+                 str(threads)]], warp, timed_inside=True)
+
+
 def mhd_to_nifti(path, fixed, out):
     """An uncompressed MetaImage of 3 floats per voxel on the fixed grid."""
     header = dict(line.split(" = ", 1) for line in open(path, encoding="latin-1").read().splitlines() if " = " in line)
@@ -172,4 +183,6 @@ PEERS = {
     "elastix": elastix,
     "plastimatch": plastimatch,
     "mrregister": mrregister,
+    "PyTorch LDDMM": torch_lddmm,
 }
+ALIGNED_ONLY = {"PyTorch LDDMM"}  # have no affine stage
