@@ -140,7 +140,7 @@ def measure(pair, program, threads):
 def run_part(name, pairs, programs, threads, slow=None):
     takes = lambda p, i, pair: i < (slow or {}).get(p, len(pairs)) and not (pair.needs_affine and p in ALIGNED_ONLY)
     turns = [[p for p in programs if takes(p, i, pair)] for i, pair in enumerate(pairs)]
-    if not any(turns):
+    if not any(turns):  # what was measured before stays
         return
     path = os.path.join(RESULTS, name + ".tsv")
     rows = [r for r in report.read(path) if r["program"] not in programs]
