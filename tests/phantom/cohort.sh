@@ -1,16 +1,9 @@
 #!/bin/sh
 # The dataset that `vesal phantom` writes: same bytes for any threads and any company, no tables before the end, nothing
 # replaced unasked, nothing half-written by a run that was killed.
-# Usage: cohort.sh VESAL WORK
+# Usage: cohort.sh VESAL WORK SOURCE
 set -eu
-vesal=$1 work=$2
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work"
-fail() {
-    printf 'FAIL %s\n' "$1"
-    exit 1
-}
+. "$3/tests/phantom/lib.sh"
 size=24,28,24
 
 "$vesal" phantom --out a --subjects 2 --visits 2 --seed 3 --lesions --size $size --threads 1 -q
@@ -30,25 +23,10 @@ done
     -t a/derivatives/phantom/sub-01/ses-01/anat/sub-01_ses-01_from-template_to-T1w_mode-image_xfm.nii.gz
 [ -s carried.nii.gz ] || fail "the stored map cannot be applied"
 
-code=0
-"$vesal" phantom --out a --seed 3 --size $size -q 2>error || code=$?
-[ $code = 5 ] || fail "a folder with content was taken (exit $code)"
-code=0
-"$vesal" phantom --out new --modality heart -q 2>error || code=$?
-[ $code = 3 ] || fail "--modality heart ended with $code, expected 3"
-[ "$(wc -l <error)" = 1 ] || fail "--modality heart is answered by other than one sentence"
+ends 5 --out a --seed 3 --size $size
+ends 3 --out new --modality heart
+ends 2 --out new --size 24,28
 [ ! -e new ] || fail "a refused run made a folder"
-code=0
-"$vesal" phantom --out new --size 24,28 -q 2>error || code=$?
-[ $code = 2 ] || fail "--size 24,28 ended with $code, expected 2"
 
-"$vesal" phantom --out killed --subjects 200 --visits 1 --seed 3 --size $size -q &
-pid=$!
-sleep 1
-kill -9 $pid
-wait $pid 2>error || true
-[ ! -e killed/participants.tsv ] || fail "the killed run ended before it was killed"
-for file in $(find killed -name '*.nii.gz' ! -name '.*'); do
-    "$vesal" info "$file" -q >said 2>&1 || fail "$file is half-written: $(tail -n 1 said)"
-done
+killed .nii.gz --subjects 200 --visits 1 --seed 3 --size $size
 echo "ok"
