@@ -24,7 +24,9 @@ const CliFlag cli_common_flags[] = {
 
 const VslOption cli_common_options[] = {
     {"threads", VSL_OPT_INT, offsetof(struct CliNumbers, threads), 0, 0, 4096, "",
-     "threads to use, 0 = the cores granted to this process; results do not depend on it", NULL},
+     "threads to use, 0 = the cores granted to this process; results do not depend on it, but for the last digits of "
+     "what a network computes",
+     NULL},
     {"mem-mb", VSL_OPT_DOUBLE, offsetof(struct CliNumbers, mem_mb), 0, 0, 1e9, "MiB",
      "refuse to hold more memory than this, 0 = no limit", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL},
