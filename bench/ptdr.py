@@ -38,16 +38,21 @@ SEGMENT = ["--task", "segment", "--batch", str(BATCH)]
 # method: (task of the pre-training and its flags, or None; task of the training with labels and its flags)
 METHODS = {
     "scratch": (None, SEGMENT),
+    "scratch-self": (None, SEGMENT),
     "ptdr": (["--task", "denoise"], SEGMENT),
+    "ptdr-self": (["--task", "denoise"], SEGMENT),
     "ptdr-edm": (["--task", "denoise", "--process", "edm"], SEGMENT),
     "dae": (["--task", "dae"], SEGMENT),
     "mae": (["--task", "mae"], SEGMENT),
     "stack": (["--task", "denoise"], ["--task", "stack", "--batch", str(BATCH)]),
     "joint": (None, ["--task", "joint", "--batch", str(2 * BATCH)]),
 }
+TEACHERS = {"scratch-self": "scratch", "ptdr-self": "ptdr"}  # its model of the same labels, subset and seed
 WORDS = {
     "scratch": "from scratch",
+    "scratch-self": "from scratch, self-trained",
     "ptdr": "PTDR",
+    "ptdr-self": "PTDR, self-trained",
     "ptdr-edm": "PTDR, EDM noise",
     "dae": "denoising auto-encoder",
     "mae": "masked auto-encoder",
@@ -122,12 +127,18 @@ def pretrained(a, flags, threads):
     return str(folder)
 
 
+def run_folder(a, job):
+    return pathlib.Path(a.out) / "runs" / "-".join(key(job))
+
+
 def run_one(a, job):
     method, labels, subset, seed = job["method"], job["labels"], job["subset"], job["seed"]
     before, flags = METHODS[method]
-    folder = pathlib.Path(a.out) / "runs" / "-".join(key(job))
+    folder = run_folder(a, job)
     folder.parent.mkdir(parents=True, exist_ok=True)
     start = ["--init", pretrained(a, before, a.jobs)] if before else a.network
+    if method in TEACHERS:
+        start = start + ["--teacher", str(run_folder(a, dict(job, method=TEACHERS[method])))]
     steps = a.pretrain_steps if method == "joint" else a.steps
     began = time.time()
     vesal(a, "diffusion", "train", *data_flags(a), *start, *flags, *(["--time", a.time] if a.time else []),
@@ -151,27 +162,31 @@ def run_all(a):
     if "films" in PARTS[a.part] and not os.path.exists(a.data):
         vesal(a, "phantom", *PARTS[a.part]["films"], "--out", str(pathlib.Path(a.data).parent), "--overwrite", "-q")
     done = {key(r) for r in read_ledger(a)}
+    methods = [m for m in METHODS if m in a.methods.split(",") or m in [TEACHERS.get(n) for n in a.methods.split(",")]]
     jobs = []
     for labels in map(int, a.budgets.split(",")):
         for subset in range(a.first_subset, a.first_subset + a.subsets):
             for seed in range(a.seeds):
-                for method in a.methods.split(","):
+                for method in methods:
                     job = {"method": method, "labels": labels, "subset": subset, "seed": seed, "steps": a.steps,
-                           "pretrain_steps": a.pretrain_steps if method != "scratch" else 0, "time": a.time or "default"}
+                           "pretrain_steps": 0 if method.startswith("scratch") else a.pretrain_steps, "time": a.time or "default"}
                     is_same = labels == 0 and subset > a.first_subset  # all films are one subset
                     if key(job) not in done and not is_same:
                         jobs.append(job)
-    for method in a.methods.split(","):  # before the runs, so that two of them do not both begin with it
+    for method in methods:  # before the runs, so that two of them do not both begin with it
         if METHODS[method][0]:
             pretrained(a, METHODS[method][0], a.jobs)
     if not ledger_path(a).exists():
         ledger_path(a).write_text("\t".join(COLUMNS) + "\n")
+    taught = [j for j in jobs if j["method"] in TEACHERS]
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        for row in concurrent.futures.as_completed([pool.submit(run_one, a, j) for j in jobs]):
-            row = row.result()
-            with open(ledger_path(a), "a") as f:
-                f.write("\t".join(str(row[c]) for c in COLUMNS) + "\n")
-            print(f"{row['method']} with {row['labels']} labels, subset {row['subset']}: Dice {row['dice']:.4f}", flush=True)
+        for some in ([j for j in jobs if j not in taught], taught):  # teachers first
+            for row in concurrent.futures.as_completed([pool.submit(run_one, a, j) for j in some]):
+                row = row.result()
+                with open(ledger_path(a), "a") as f:
+                    f.write("\t".join(str(row[c]) for c in COLUMNS) + "\n")
+                print(f"{row['method']} with {row['labels']} labels, subset {row['subset']}: Dice {row['dice']:.4f}",
+                      flush=True)
 
 
 # --- report -----------------------------------------------------------------------------------------------------------
@@ -180,7 +195,7 @@ def run_all(a):
 def film_dice(a, row):
     """Mean Dice over structures of each test film of a run."""
     films = {}
-    with open(pathlib.Path(a.out) / "runs" / "-".join(key(row)) / "films.tsv", newline="") as f:
+    with open(run_folder(a, row) / "films.tsv", newline="") as f:
         for r in csv.DictReader(f, delimiter="\t"):
             films.setdefault(r["film"], []).append(float(r["dice"]))
     return {f: sum(v) / len(v) for f, v in films.items()}
@@ -392,8 +407,10 @@ def report(a):
             f"Made by `./run bench ptdr {a.part}`; the page that explains it is [ptdr.md](ptdr.md). Mean Dice of the structures over",
             f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 8",
             f"films; training with labels: {a.steps} steps of {BATCH}, at the command's default rate (1e-3; 4e-3 after pre-training); the",
-            f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. In brackets: how many runs (subsets of",
-            "labelled films x seeds); where methods have different ones, compare them by the paired differences.", "",
+            f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. Self-trained: a second training, from the",
+            "same start, by the answers of the first for the surer half of the films without masks beside the labelled films.",
+            "In brackets: how many runs (subsets of labelled films x seeds); where methods have different ones, compare them by",
+            "the paired differences.", "",
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
             "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
             *differences(a, rows), "",

@@ -5,6 +5,7 @@
 #include "cli/flags.h"
 #include "cli/learn.h"
 #include "cli/segment_model.h"
+#include "cli/teach.h"
 #include "cli/train_data.h"
 #include "cli/train_run.h"
 #include "diffusion/augmented.h"
@@ -20,10 +21,11 @@ typedef struct TrainOptions {
 
 typedef struct LabelOptions {
     int labels, seed;
+    double share;
 } LabelOptions;
 
 typedef struct TrainArgs {
-    const char *data, *root, *out, *config, *size, *multipliers, *init, *meet;
+    const char *data, *root, *out, *config, *size, *multipliers, *init, *teacher, *meet;
     TrainOptions own;
     LabelOptions label;
     VslSegmentOptions segment;
@@ -52,6 +54,8 @@ static const VslOption label_table[] = {
      "learn from so many labelled images, 0 = all", NULL},
     {"labels-seed", VSL_OPT_INT, offsetof(LabelOptions, seed), 0, 0, 1000000, "",
      "which ones: a random order of the subjects, of which the first are taken", NULL},
+    {"teacher-share", VSL_OPT_DOUBLE, offsetof(LabelOptions, share), 0.5, 0, 1, "",
+     "share of the other images that --teacher answers for: those it is surest of", NULL},
     {NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
@@ -63,6 +67,8 @@ static const CliFlag flags[] = {
      "of the model; an unfinished one is gone on with (needed)"},
     {"init", CLI_TEXT, offsetof(TrainArgs, init), "FOLDER", 0,
      "model whose network, noise process and weights it starts from"},
+    {"teacher", CLI_TEXT, offsetof(TrainArgs, teacher), "FOLDER", 0,
+     "segmentation model whose answers stand for the masks of all other images to learn from (self-training)"},
     {"config", CLI_TEXT, offsetof(TrainArgs, config), "FILE", 0,
      "YAML with any of these flags as keys; flags that are typed win"},
     {"size", CLI_TEXT, offsetof(TrainArgs, size), "N[,N[,N]]", 0,
@@ -103,10 +109,12 @@ static VslStatus resolve(TrainArgs *a)
               "--labels is for --task segment, stack and joint");
     VSL_CHECK(a->own.task != TASK_STACK || a->init, VSL_E_ARG,
               "--task stack needs --init FOLDER: it trains on the activations of a network that has learnt before");
+    VSL_CHECK(a->own.task == TASK_SEGMENT || !a->teacher, VSL_E_ARG, "--teacher is for --task segment");
     if (wants_masks(a)) {
         set_label_defaults(a);
     }
     VSL_TRY(vsl_options_resolve(&a->own, own_table));
+    VSL_TRY(vsl_options_resolve(&a->label, label_table));
     VSL_TRY(vsl_options_resolve(&a->train, vsl_train_option_table));
     if (a->multipliers) {
         int64_t factor[VSL_UNET_LEVELS];
@@ -215,6 +223,7 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
     VSL_TRY(cli_settings_put_table(s, &a->train, vsl_train_option_table));
     if (wants_masks(a)) {
         VSL_TRY(cli_settings_put(s, "init", a->init, NULL));
+        VSL_TRY(cli_settings_put(s, "teacher", a->teacher, NULL));
         VSL_TRY(cli_settings_put_table(s, &a->label, label_table));
         VSL_TRY(cli_settings_put_table(s, &a->segment, vsl_segment_option_table));
     }
@@ -264,6 +273,8 @@ static VslStatus set_rates(VslTrainer *t, void *user)
 
 typedef struct Parts { /* of the data */
     VslSubset train, labelled, validation;
+    VslSubset taught;         /* labelled ones and the teacher's */
+    const VslSubset *sampled; /* what batches are made of */
     VslAugmentedSource *source;
 } Parts;
 
@@ -272,10 +283,11 @@ static void parts_free(Parts *p)
     vsl_augmented_source_free(&p->source);
     vsl_subset_free(&p->train);
     vsl_subset_free(&p->labelled);
+    vsl_subset_free(&p->taught);
     vsl_subset_free(&p->validation);
 }
 
-static VslStatus make_parts(Parts *p, const Cli *cli, const TrainArgs *a, const VslDataset *data)
+static VslStatus make_parts(Parts *p, Cli *cli, const TrainArgs *a, VslDataset *data)
 {
     VslStatus st = VSL_OK;
     VslSubset labelled = {0};
@@ -290,23 +302,44 @@ static VslStatus make_parts(Parts *p, const Cli *cli, const TrainArgs *a, const 
     }
     VSL_CHECK(p->train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
               vsl_path_text(a->data).text, (long long)p->validation.count);
-    VSL_TRY(vsl_augmented_source_new(
-        &p->source, data, wants_masks(a) && a->own.task != TASK_JOINT ? &p->labelled : &p->train,
-        a->own.task == TASK_JOINT ? &p->labelled : NULL, a->train.batch, &change, cli->seed));
+    if (a->teacher) {
+        VSL_TRY(cli_teach(cli, &p->taught, data, &p->labelled, a->teacher, a->label.share));
+    }
+    p->sampled = a->teacher ? &p->taught : wants_masks(a) && a->own.task != TASK_JOINT ? &p->labelled : &p->train;
+    VSL_TRY(vsl_augmented_source_new(&p->source, data, p->sampled, a->own.task == TASK_JOINT ? &p->labelled : NULL,
+                                     a->train.batch, &change, cli->seed));
 out:
     vsl_subset_free(&labelled);
     return st;
 }
 
-static void say_counts(const Cli *cli, const TrainArgs *a, const VslDataset *data, const Parts *p)
+static void say_counts(const Cli *cli, const VslDataset *data, const Parts *p)
 {
     char third[32] = "";
     if (data->n[2] > 1) {
         snprintf(third, sizeof third, "x%lld", (long long)data->n[2]);
     }
-    const int64_t count = wants_masks(a) && a->own.task != TASK_JOINT ? p->labelled.count : p->train.count;
-    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)count,
+    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)p->sampled->count,
              (long long)data->n[0], (long long)data->n[1], third, (long long)p->validation.count);
+}
+
+/* What was learnt from, for metrics.json; the names of labelled images where some were drawn. */
+static json_t *describe(const TrainArgs *a, const VslDataset *data, const CliDataAbout *about, const Parts *p)
+{
+    json_t *out = json_pack("{s:s,s:I,s:I,s:I}", "data_sha256", about->sha256, "training_images",
+                            (json_int_t)p->train.count, "labelled_images", (json_int_t)p->labelled.count,
+                            "validation_images", (json_int_t)p->validation.count);
+    if (a->teacher) {
+        json_object_set_new(out, "taught_images", json_integer((json_int_t)(p->taught.count - p->labelled.count)));
+    }
+    if (a->label.labels > 0) {
+        json_t *names = json_array();
+        for (int64_t i = 0; i < p->labelled.count; i++) {
+            json_array_append_new(names, json_string(data->item[p->labelled.item[i]].name));
+        }
+        json_object_set_new(out, "labelled", names);
+    }
+    return out;
 }
 
 static VslStatus run(Cli *cli, void *user)
@@ -343,7 +376,7 @@ static VslStatus run(Cli *cli, void *user)
     VSL_TRY(nn_runtime_open(&rt, cli->device ? cli->device : "auto", a->own.precision == 2 ? NN_BF16 : NN_FLOAT32,
                             cli->threads));
     VSL_TRY(cli_train_group(cli, &group, rt, a->meet));
-    say_counts(cli, a, &data, &parts);
+    say_counts(cli, &data, &parts);
     make_task(&tasks, a, process, data.masks);
     const VslSource source = vsl_augmented_source(parts.source);
     VslSubsetSource plain = {.data = &data, .subset = &parts.validation, .is_ordered = 1};
@@ -362,9 +395,7 @@ static VslStatus run(Cli *cli, void *user)
     job.start = a->init ? &init.weights : NULL;
     job.prepare = wants_masks(a) ? set_rates : NULL;
     job.user = &tasks;
-    job.about = json_pack("{s:s,s:I,s:I,s:I}", "data_sha256", about.sha256, "training_images",
-                          (json_int_t)parts.train.count, "labelled_images", (json_int_t)parts.labelled.count,
-                          "validation_images", (json_int_t)parts.validation.count);
+    job.about = describe(a, &data, &about, &parts);
     VSL_TRY(cli_train(cli, NULL, &job));
     if (!cli->wants_json && cli->result) { /* the first rank's */
         const json_t *m = cli->result;

@@ -56,7 +56,7 @@ static void keep_freed_memory(void)
  */
 static VslStatus check_models(int argc, char **argv)
 {
-    static const char *const flags[] = {"model", "init"};
+    static const char *const flags[] = {"model", "init", "teacher"};
     VslStatus st = VSL_OK;
     VslConfig config = {0};
     const char *file = cli_typed("config", argc, argv);

@@ -1,0 +1,101 @@
+#include "cli/teach.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/segment_model.h"
+#include "core/memory.h"
+#include "io/path.h"
+
+static VslStatus check_fits(const CliSegmenter *m, const VslDataset *data, const char *folder)
+{
+    VslStatus st = VSL_OK;
+    VSL_CHECK(memcmp(m->n, data->n, sizeof m->n) == 0, VSL_E_ARG,
+              "--teacher %s: has pictures of %lldx%lldx%lld, expected %lldx%lldx%lld", vsl_path_text(folder).text,
+              (long long)m->n[0], (long long)m->n[1], (long long)m->n[2], (long long)data->n[0], (long long)data->n[1],
+              (long long)data->n[2]);
+    VSL_CHECK(m->setup.structures == data->masks, VSL_E_ARG, "--teacher %s: knows %d structures, the data have %d",
+              vsl_path_text(folder).text, m->setup.structures, data->masks);
+    for (int k = 0; k < data->masks; k++) {
+        VSL_CHECK(strcmp(m->structure[k], data->mask_name[k]) == 0, VSL_E_ARG,
+                  "--teacher %s: its structure %d is '%s', that of the data '%s'", vsl_path_text(folder).text, k + 1,
+                  m->structure[k], data->mask_name[k]);
+    }
+out:
+    return st;
+}
+
+typedef struct Answer {
+    int64_t item;
+    double doubt;
+} Answer;
+
+static int surer_first(const void *a, const void *b)
+{
+    const Answer *x = a, *y = b;
+    return x->doubt != y->doubt ? (x->doubt > y->doubt) - (x->doubt < y->doubt)
+                                : (x->item > y->item) - (x->item < y->item);
+}
+
+static double doubt_of(const float *probability, int64_t count)
+{
+    double doubt = 0, sum = 1e-9; /* nothing found at all: infinite, or as good as */
+    for (int64_t v = 0; v < count; v++) {
+        const double p = (double)probability[v];
+        doubt += p * (1 - p);
+        sum += p;
+    }
+    return doubt / sum;
+}
+
+VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset *known, const char *folder,
+                    double share)
+{
+    VslStatus st = VSL_OK;
+    CliSegmenter m = {0};
+    unsigned char *is_known = NULL;
+    Answer *answer = NULL;
+    VslSubset taught = {0};
+    int64_t answers = 0;
+    const int64_t size = vsl_dataset_mask_size(data);
+
+    VSL_TRY(cli_segmenter_open(&m, cli, folder, NULL));
+    VSL_TRY(check_fits(&m, data, folder));
+    VSL_TRY(VSL_NEW0(&is_known, data->count, "list of pictures"));
+    VSL_TRY(VSL_NEW(&answer, data->count, "list of pictures"));
+    VSL_TRY(VSL_NEW(&taught.item, data->count, "list of pictures"));
+    for (int64_t k = 0; k < known->count; k++) {
+        is_known[known->item[k]] = 1;
+        taught.item[taught.count++] = known->item[k];
+    }
+    for (int64_t i = 0; i < data->count; i++) {
+        if (is_known[i] || data->item[i].split != VSL_SPLIT_TRAIN) {
+            continue;
+        }
+        float *mask = data->mask + i * size;
+        VSL_TRY(vsl_segment_predict(mask, NULL, m.rt, m.network, vsl_dataset_image(data, i), 1, data->n, NULL, 0));
+        answer[answers++] = (Answer){i, doubt_of(mask, size)};
+        cli_progress_line(cli, "teach", (double)(i + 1) / (double)data->count, "picture %lld of %lld", (long long)i + 1,
+                          (long long)data->count);
+        VSL_TRY(cli_check_stop());
+    }
+    VSL_CHECK(answers > 0, VSL_E_ARG, "--teacher: no image to learn from is left without a mask of its own");
+    qsort(answer, (size_t)answers, sizeof *answer, surer_first);
+    const int64_t kept = (int64_t)ceil(share * (double)answers);
+    for (int64_t k = 0; k < kept; k++) {
+        data->item[answer[k].item].has_masks = 1;
+        taught.item[taught.count++] = answer[k].item;
+    }
+    cli_note(cli, "the teacher answers for %lld images, the surest of %lld", (long long)kept, (long long)answers);
+    vsl_subset_free(out);
+    *out = taught;
+    taught = (VslSubset){0};
+out:
+    cli_progress_end();
+    vsl_subset_free(&taught);
+    vsl_free(answer);
+    vsl_free(is_known);
+    cli_segmenter_close(&m);
+    return st;
+}
