@@ -348,7 +348,7 @@ def others(rows):
 
 def picture(rows, path):
     """Dice over labels: rings, joined by lines, are means of a method; one dot a run."""
-    inks = ["#666666", "#d1495b", "#e89aa4", "#8f2d56", "#30638e", "#00798c", "#edae49", "#6a994e", "#7b5ea7"]
+    inks = ["#666666", "#b5b5b5", "#d1495b", "#8f2d56", "#30638e", "#00798c", "#edae49", "#6a994e", "#7b5ea7", "#e89aa4"]
     wide, high, left, top, right, bottom = 860, 440, 70, 30, 300, 60
     values = [float(r["dice"]) for r in rows if int(r["labels"]) > 0]
     low, most = math.floor(20 * min(values)) / 20, math.ceil(50 * max(values)) / 50
