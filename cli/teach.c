@@ -40,13 +40,13 @@ static int surer_first(const void *a, const void *b)
 
 static double doubt_of(const float *probability, int64_t count)
 {
-    double doubt = 0, sum = 1e-9; /* nothing found at all: infinite, or as good as */
+    double doubt = 0, sum = 0;
     for (int64_t v = 0; v < count; v++) {
         const double p = (double)probability[v];
         doubt += p * (1 - p);
         sum += p;
     }
-    return doubt / sum;
+    return sum > 0 ? doubt / sum : 1; /* the most that it can be: who finds nothing is not sure of it */
 }
 
 VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset *known, const char *folder,
@@ -80,7 +80,7 @@ VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset 
                           (long long)data->count);
         VSL_TRY(cli_check_stop());
     }
-    VSL_CHECK(answers > 0, VSL_E_ARG, "--teacher: no image to learn from is left without a mask of its own");
+    VSL_CHECK(answers > 0, VSL_E_ARG, "--teacher: every image to learn from is labelled, none is left to answer for");
     qsort(answer, (size_t)answers, sizeof *answer, surer_first);
     const int64_t kept = (int64_t)ceil(share * (double)answers);
     for (int64_t k = 0; k < kept; k++) {

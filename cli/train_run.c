@@ -242,9 +242,9 @@ out:
 static int tell(const VslTrainRecord *record, int64_t steps, void *user)
 {
     const Run *r = user;
-    const double done = (double)(record->step - r->first_step), todo = (double)(steps - r->first_step);
+    const double done = (double)(record->step - r->first_step), all = (double)(steps - r->first_step);
     const double rate = done / fmax(cli_seconds() - r->start, 1e-9);
-    return cli_progress_line(r->cli, "train", done / fmax(todo, 1), "step %lld of %lld, loss %.4g, %.1f steps/s",
+    return cli_progress_line(r->cli, "train", done / fmax(all, 1), "step %lld of %lld, loss %.4g, %.1f steps/s",
                              (long long)record->step, (long long)steps, record->loss, rate);
 }
 
