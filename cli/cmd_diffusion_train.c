@@ -237,6 +237,13 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
         VSL_TRY(cli_segment_settings_put(s, (const char *const *)data->mask_name, data->masks));
     }
     VSL_TRY(cli_settings_put(s, "model-data-sha256", about->sha256, "of names, subjects, parts and contents"));
+    if (a->teacher) { /* its answers are made anew when an unfinished training goes on */
+        CliPath weights;
+        char digest[VSL_SHA256_HEX];
+        VSL_TRY(cli_weights_path(&weights, a->teacher));
+        VSL_TRY(vsl_sha256_file(digest, weights.text));
+        VSL_TRY(cli_settings_put(s, "model-teacher-sha256", digest, "of its weights"));
+    }
     if (group) {
         snprintf(ranks, sizeof ranks, "%d", nn_group_size(group));
     }
