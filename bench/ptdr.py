@@ -41,18 +41,21 @@ METHODS = {
     "scratch-self": (None, SEGMENT),
     "ptdr": (["--task", "denoise"], SEGMENT),
     "ptdr-self": (["--task", "denoise"], SEGMENT),
+    "ptdr-self-3": (["--task", "denoise"], SEGMENT),
     "ptdr-edm": (["--task", "denoise", "--process", "edm"], SEGMENT),
     "dae": (["--task", "dae"], SEGMENT),
     "mae": (["--task", "mae"], SEGMENT),
     "stack": (["--task", "denoise"], ["--task", "stack", "--batch", str(BATCH)]),
     "joint": (None, ["--task", "joint", "--batch", str(2 * BATCH)]),
 }
-TEACHERS = {"scratch-self": "scratch", "ptdr-self": "ptdr"}  # its model of the same labels, subset and seed
+# Whose models of the same labels and subset, and how many of them (seeds from the student's on); trained twice as long.
+TEACHERS = {"scratch-self": ("scratch", 1), "ptdr-self": ("ptdr", 1), "ptdr-self-3": ("ptdr", 3)}
 WORDS = {
     "scratch": "from scratch",
     "scratch-self": "from scratch, self-trained",
     "ptdr": "PTDR",
     "ptdr-self": "PTDR, self-trained",
+    "ptdr-self-3": "PTDR, three teachers",
     "ptdr-edm": "PTDR, EDM noise",
     "dae": "denoising auto-encoder",
     "mae": "masked auto-encoder",
@@ -127,22 +130,38 @@ def pretrained(a, flags, threads):
     return str(folder)
 
 
+def base_steps(row):
+    """Steps of the runs that a run belongs to: those of its teachers."""
+    return int(row["steps"]) // (2 if row["method"] in TEACHERS else 1)
+
+
+def job_of(a, method, labels, subset, seed):
+    return {"method": method, "labels": labels, "subset": subset, "seed": seed,
+            "pretrain_steps": 0 if method.startswith("scratch") else a.pretrain_steps,
+            "steps": a.pretrain_steps if method == "joint" else a.steps * (2 if method in TEACHERS else 1),
+            "time": a.time or "default"}
+
+
+def teachers(a, job):
+    method, count = TEACHERS.get(job["method"], (None, 0))
+    return [job_of(a, method, job["labels"], job["subset"], job["seed"] + i) for i in range(count)]
+
+
 def run_folder(a, job):
     return pathlib.Path(a.out) / "runs" / "-".join(key(job))
 
 
 def run_one(a, job):
-    method, labels, subset, seed = job["method"], job["labels"], job["subset"], job["seed"]
-    before, flags = METHODS[method]
+    before, flags = METHODS[job["method"]]
     folder = run_folder(a, job)
     folder.parent.mkdir(parents=True, exist_ok=True)
     start = ["--init", pretrained(a, before, a.jobs)] if before else a.network
-    if method in TEACHERS:
-        start = start + ["--teacher", str(run_folder(a, dict(job, method=TEACHERS[method])))]
-    steps = a.pretrain_steps if method == "joint" else a.steps
+    if job["method"] in TEACHERS:
+        start = start + ["--teacher", ",".join(str(run_folder(a, t)) for t in teachers(a, job))]
     began = time.time()
     vesal(a, "diffusion", "train", *data_flags(a), *start, *flags, *(["--time", a.time] if a.time else []),
-          "--labels", str(labels), "--labels-seed", str(subset), "--seed", str(seed), "--steps", str(steps),
+          "--labels", str(job["labels"]), "--labels-seed", str(job["subset"]), "--seed", str(job["seed"]),
+          "--steps", str(job["steps"]),
           "--save-every", "1000000", "--threads", "1", "--out", str(folder))
     text = vesal(a, "diffusion", "evaluate", "--model", str(folder), *data_flags(a), "--threads", "1", "--json",
                  "--out", str(folder / "films.tsv"), "--overwrite")
@@ -162,17 +181,17 @@ def run_all(a):
     if "films" in PARTS[a.part] and not os.path.exists(a.data):
         vesal(a, "phantom", *PARTS[a.part]["films"], "--out", str(pathlib.Path(a.data).parent), "--overwrite", "-q")
     done = {key(r) for r in read_ledger(a)}
-    methods = [m for m in METHODS if m in a.methods.split(",") or m in [TEACHERS.get(n) for n in a.methods.split(",")]]
-    jobs = []
+    wanted = a.methods.split(",")
+    methods = [m for m in METHODS if m in wanted or m in [TEACHERS[n][0] for n in wanted if n in TEACHERS]]
+    jobs = {}
     for labels in map(int, a.budgets.split(",")):
         for subset in range(a.first_subset, a.first_subset + a.subsets):
-            for seed in range(a.seeds):
-                for method in methods:
-                    job = {"method": method, "labels": labels, "subset": subset, "seed": seed, "steps": a.steps,
-                           "pretrain_steps": 0 if method.startswith("scratch") else a.pretrain_steps, "time": a.time or "default"}
-                    is_same = labels == 0 and subset > a.first_subset  # all films are one subset
-                    if key(job) not in done and not is_same:
-                        jobs.append(job)
+            for job in [job_of(a, m, labels, subset, seed) for seed in range(a.seeds) for m in wanted]:
+                is_same = labels == 0 and subset > a.first_subset  # all films are one subset
+                for one in [*teachers(a, job), job]:
+                    if key(one) not in done and not is_same:
+                        jobs[key(one)] = one
+    jobs = list(jobs.values())
     for method in methods:  # before the runs, so that two of them do not both begin with it
         if METHODS[method][0]:
             pretrained(a, METHODS[method][0], a.jobs)
@@ -269,6 +288,10 @@ def by_budget(rows, variant):
     return out
 
 
+def subsets(runs):
+    return {subset for subset, _ in runs}
+
+
 def ratio_text(v, most):
     """Above the largest budget from scratch there is only a bound."""
     return f"over {most:.1f}" if math.isinf(v) else f"{v:.1f}"
@@ -309,13 +332,14 @@ def differences(a, rows):
 
 
 def efficiencies(rows):
-    """Only where a method has the same labelled films as training from scratch: subsets differ as much as methods."""
+    """Only where a method has the same labelled films as training from scratch: subsets differ as much as methods. Three
+    teachers are three runs of PTDR, but one run of their student."""
     runs_from_scratch = by_budget(rows, ("scratch", 0))
     scratch = {n: [float(r["dice"]) for r in runs.values()] for n, runs in runs_from_scratch.items()}
     lines = ["| method | labels | labels that scratch needs, over it | 95 % interval |", "| --- | --- | --- | --- |"]
     for m in variants(rows):
         mine = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, m).items()
-                if set(runs) == set(runs_from_scratch.get(n, {}))}
+                if subsets(runs) == subsets(runs_from_scratch.get(n, {}))}
         for at in (1, 5, 10):
             if m[0] != "scratch" and at in mine and len(scratch) > 1:
                 value, low, high = (ratio_text(v, max(scratch) / at) for v in efficiency(at, scratch, mine))
@@ -387,8 +411,8 @@ def picture(rows, path):
 def other_lengths(a, at_time):
     """The same tables for runs whose training with labels was longer or shorter."""
     lines = []
-    for steps in sorted({int(r["steps"]) for r in at_time} - {a.steps}):
-        rows = [r for r in at_time if int(r["steps"]) == steps]
+    for steps in sorted({base_steps(r) for r in at_time if r["method"] != "joint"} - {a.steps}):
+        rows = [r for r in at_time if base_steps(r) == steps and r["method"] != "joint"]
         worth = efficiencies(rows)
         lines += ["", f"## With {steps} steps on the labelled films", "", *table(a, rows), "", *differences(a, rows)]
         lines += ["", *worth] if len(worth) > 2 else []
@@ -397,7 +421,7 @@ def other_lengths(a, at_time):
 
 def report(a):
     at_time = [r for r in read_ledger(a) if r["time"] == (a.time or "default")]
-    rows = [r for r in at_time if int(r["steps"]) == a.steps]
+    rows = [r for r in at_time if base_steps(r) == a.steps or r["method"] == "joint"]
     if not rows:
         sys.exit(f"{ledger_path(a)} has no runs of {a.steps} steps")
     picture(rows, HERE / f"docs/images/ptdr-{a.part}.svg")
@@ -408,7 +432,8 @@ def report(a):
             f"{max(films)} test films, on the films' own grid. Network: `{' '.join(a.network)}`; pre-training: {pretrained_steps} steps of 8",
             f"films; training with labels: {a.steps} steps of {BATCH}, at the command's default rate (1e-3; 4e-3 after pre-training); the",
             f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. Self-trained: a second training, from the",
-            "same start, by the answers of the first for the surer half of the films without masks beside the labelled films.",
+            "same start and twice as long, by the answers of the first (or the mean answer of three, which differ in their seed)",
+            "for the surer half of the films without masks beside the labelled films.",
             "In brackets: how many runs (subsets of labelled films x seeds); where methods have different ones, compare them by",
             "the paired differences.", "",
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",

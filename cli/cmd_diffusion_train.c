@@ -67,8 +67,8 @@ static const CliFlag flags[] = {
      "of the model; an unfinished one is gone on with (needed)"},
     {"init", CLI_TEXT, offsetof(TrainArgs, init), "FOLDER", 0,
      "model whose network, noise process and weights it starts from"},
-    {"teacher", CLI_TEXT, offsetof(TrainArgs, teacher), "FOLDER", 0,
-     "segmentation model whose answers stand for the masks of all other images to learn from (self-training)"},
+    {"teacher", CLI_TEXT, offsetof(TrainArgs, teacher), "FOLDER[,FOLDER,..]", 0,
+     "segmentation models whose mean answer stands for the masks of all other images to learn from (self-training)"},
     {"config", CLI_TEXT, offsetof(TrainArgs, config), "FILE", 0,
      "YAML with any of these flags as keys; flags that are typed win"},
     {"size", CLI_TEXT, offsetof(TrainArgs, size), "N[,N[,N]]", 0,
@@ -93,7 +93,7 @@ static void set_label_defaults(TrainArgs *a)
     VslTrainOptions *t = &a->train;
     const int is_joint = a->own.task == TASK_JOINT;
     a->own.augment = a->own.augment ? a->own.augment : VSL_AUGMENT_STRONG;
-    t->steps = t->steps ? t->steps : is_joint ? 0 : 600;
+    t->steps = t->steps ? t->steps : is_joint ? 0 : a->teacher ? 1200 : 600; /* a teacher brings many more images */
     t->batch = t->batch ? t->batch : is_joint ? 0 : 4;
     t->lr = t->lr > 0 ? t->lr : a->init && a->own.task == TASK_SEGMENT ? 4e-3 : 1e-3;
     t->schedule = t->schedule ? t->schedule : VSL_RATE_ONE_CYCLE;
@@ -238,11 +238,9 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
     }
     VSL_TRY(cli_settings_put(s, "model-data-sha256", about->sha256, "of names, subjects, parts and contents"));
     if (a->teacher) { /* its answers are made anew when an unfinished training goes on */
-        CliPath weights;
-        char digest[VSL_SHA256_HEX];
-        VSL_TRY(cli_weights_path(&weights, a->teacher));
-        VSL_TRY(vsl_sha256_file(digest, weights.text));
-        VSL_TRY(cli_settings_put(s, "model-teacher-sha256", digest, "of its weights"));
+        char digests[CLI_MOST_TEACHERS * (VSL_SHA256_HEX + 1)];
+        VSL_TRY(cli_teachers_digest(digests, sizeof digests, a->teacher));
+        VSL_TRY(cli_settings_put(s, "model-teacher-sha256", digests, "of weights"));
     }
     if (group) {
         snprintf(ranks, sizeof ranks, "%d", nn_group_size(group));
@@ -262,8 +260,12 @@ typedef struct Tasks { /* setups live as long as the task */
 static void make_task(Tasks *t, const TrainArgs *a, const VslDiffusion *process, int structures)
 {
     if (wants_masks(a)) {
-        t->segment = (VslSegmentSetup){(VslSegmentKind)(a->own.task - TASK_SEGMENT + VSL_SEGMENT_FINE_TUNE), &a->unet,
-                                       process, &a->segment, structures};
+        t->segment = (VslSegmentSetup){(VslSegmentKind)(a->own.task - TASK_SEGMENT + VSL_SEGMENT_FINE_TUNE),
+                                       &a->unet,
+                                       process,
+                                       &a->segment,
+                                       structures,
+                                       a->teacher != NULL};
         t->task = vsl_segment_task(&t->segment);
     } else {
         t->pretext = (VslPretextSetup){(VslPretextKind)a->own.task, &a->unet, process};
@@ -446,8 +448,9 @@ const CliVerb cli_verb_diffusion_train = {
         "it saves its state and ends with exit code 75. Other settings for a folder that was begun are exit code 7. "
         "Started with RANK and WORLD_SIZE in the environment, as torchrun and Slurm do, several processes train "
         "together, each its --batch of every step; they must see the same --out. A manifest's columns are in "
-        "data-manifests/README.md. With masks to learn from (segment, stack) 600 steps of 4 images are the default, at "
-        "a one-cycle rate of 0.001, or 0.004 for segment with --init, with an average of decay 0.97.",
+        "data-manifests/README.md. With masks to learn from (segment, stack) 600 steps of 4 images are the default "
+        "(1200 with --teacher), at a one-cycle rate of 0.001, or 0.004 for segment with --init, with an average of "
+        "decay 0.97.",
     .example = "vesal diffusion train --data films/manifest.tsv --out model --size 64 --steps 2500",
     .cite = "Ho, Jain, Abbeel 2020, arXiv 2006.11239; Rousseau et al. 2023, arXiv 2307.14066",
     .args_size = sizeof(TrainArgs),

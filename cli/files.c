@@ -49,6 +49,20 @@ out:
     return st;
 }
 
+VslStatus cli_next_name(CliPath *out, const char **list, const char *flag)
+{
+    VslStatus st = VSL_OK;
+    const size_t length = strcspn(*list, ",");
+    VSL_CHECK(length > 0 && length < sizeof out->text, VSL_E_ARG,
+              "%s: '%s' has a name of %zu bytes, expected 1 to %zu, with commas between names", flag,
+              vsl_path_text(*list).text, length, sizeof out->text - 1);
+    memcpy(out->text, *list, length);
+    out->text[length] = 0;
+    *list = (*list)[length] ? *list + length + 1 : NULL;
+out:
+    return st;
+}
+
 VslStatus cli_path_sidecar(CliPath *out, const char *image)
 {
     const int n = stem_length(image);

@@ -19,6 +19,8 @@ VSL_MUST_USE VslStatus cli_path_join(CliPath *out, const char *prefix, const cha
 VSL_MUST_USE VslStatus cli_path_sidecar(CliPath *out, const char *image);
 /** The file that holds the weights of a model's folder. @return VSL_E_IO when there is none. */
 VSL_MUST_USE VslStatus cli_weights_path(CliPath *out, const char *folder);
+/** Takes the next name of a list "A,B,.." at *list, which is NULL after the last. @return VSL_E_ARG: an empty name. */
+VSL_MUST_USE VslStatus cli_next_name(CliPath *out, const char **list, const char *flag);
 /** Refuses, before anything is computed, an output that exists (without --overwrite), is a folder, or whose folder is
  * missing or not writable. @return VSL_E_WRITE. */
 VSL_MUST_USE VslStatus cli_check_output(const Cli *cli, const char *path);

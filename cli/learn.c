@@ -51,6 +51,16 @@ static void keep_freed_memory(void)
     mallopt(M_ARENA_MAX, 1);
 }
 
+static VslStatus check_model(const char *folder)
+{
+    CliPath path;
+    if (cli_weights_path(&path, folder) != VSL_OK) {
+        return VSL_OK;
+    }
+    const VslStatus found = vsl_weights_check(path.text);
+    return found == VSL_E_FORMAT || found == VSL_E_UNSUPPORTED ? found : VSL_OK;
+}
+
 /* A model that is none, or is code, is refused at once, typed or named in --config: before LibTorch is opened. What
  * else is wrong the verb tells.
  */
@@ -66,10 +76,13 @@ static VslStatus check_models(int argc, char **argv)
         if (!folder && has_config) {
             folder = vsl_config_find(&config, flags[i]);
         }
-        CliPath path;
-        if (folder && cli_weights_path(&path, folder) == VSL_OK) {
-            const VslStatus found = vsl_weights_check(path.text);
-            VSL_TRY(found == VSL_E_FORMAT || found == VSL_E_UNSUPPORTED ? found : VSL_OK);
+        if (strcmp(flags[i], "teacher") != 0) {
+            VSL_TRY(folder ? check_model(folder) : VSL_OK);
+            continue;
+        }
+        CliPath one;
+        while (folder && cli_next_name(&one, &folder, "--teacher") == VSL_OK) {
+            VSL_TRY(check_model(one.text));
         }
     }
 out:

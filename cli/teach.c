@@ -7,6 +7,7 @@
 #include "cli/segment_model.h"
 #include "core/memory.h"
 #include "io/path.h"
+#include "io/sha256.h"
 
 static VslStatus check_fits(const CliSegmenter *m, const VslDataset *data, const char *folder)
 {
@@ -49,53 +50,112 @@ static double doubt_of(const float *probability, int64_t count)
     return sum > 0 ? doubt / sum : 1; /* the most that it can be: who finds nothing is not sure of it */
 }
 
-VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset *known, const char *folder,
-                    double share)
+/* Adds what one model says of the asked pictures to their masks. */
+static VslStatus ask(Cli *cli, VslDataset *data, const Answer *asked, int64_t count, const char *folder)
 {
     VslStatus st = VSL_OK;
     CliSegmenter m = {0};
+    float *said = NULL;
+    const int64_t size = vsl_dataset_mask_size(data);
+    VSL_TRY(cli_segmenter_open(&m, cli, folder, NULL));
+    VSL_TRY(check_fits(&m, data, folder));
+    VSL_TRY(VSL_NEW(&said, size, "a teacher's answer"));
+    for (int64_t k = 0; k < count; k++) {
+        float *mask = data->mask + asked[k].item * size;
+        VSL_TRY(vsl_segment_predict(said, NULL, m.rt, m.network, vsl_dataset_image(data, asked[k].item), 1, data->n,
+                                    NULL, 0));
+        for (int64_t v = 0; v < size; v++) {
+            mask[v] += said[v];
+        }
+        cli_progress_line(cli, "teach", (double)(k + 1) / (double)count, "picture %lld of %lld", (long long)k + 1,
+                          (long long)count);
+        VSL_TRY(cli_check_stop());
+    }
+out:
+    cli_progress_end();
+    vsl_free(said);
+    cli_segmenter_close(&m);
+    return st;
+}
+
+/* Training pictures that are not known, their masks emptied; the known ones go to `taught`. */
+static int64_t unanswered(Answer *out, VslSubset *taught, VslDataset *data, const VslSubset *known,
+                          unsigned char *is_known)
+{
+    int64_t count = 0;
+    const int64_t size = vsl_dataset_mask_size(data);
+    for (int64_t k = 0; k < known->count; k++) {
+        is_known[known->item[k]] = 1;
+        taught->item[taught->count++] = known->item[k];
+    }
+    for (int64_t i = 0; i < data->count; i++) {
+        if (!is_known[i] && data->item[i].split == VSL_SPLIT_TRAIN) {
+            memset(data->mask + i * size, 0, (size_t)size * sizeof *data->mask);
+            out[count++] = (Answer){i, 0};
+        }
+    }
+    return count;
+}
+
+VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset *known, const char *folders,
+                    double share)
+{
+    VslStatus st = VSL_OK;
     unsigned char *is_known = NULL;
     Answer *answer = NULL;
     VslSubset taught = {0};
-    int64_t answers = 0;
+    CliPath folder;
+    int teachers = 0;
     const int64_t size = vsl_dataset_mask_size(data);
 
-    VSL_TRY(cli_segmenter_open(&m, cli, folder, NULL));
-    VSL_TRY(check_fits(&m, data, folder));
     VSL_TRY(VSL_NEW0(&is_known, data->count, "list of pictures"));
     VSL_TRY(VSL_NEW(&answer, data->count, "list of pictures"));
     VSL_TRY(VSL_NEW(&taught.item, data->count, "list of pictures"));
-    for (int64_t k = 0; k < known->count; k++) {
-        is_known[known->item[k]] = 1;
-        taught.item[taught.count++] = known->item[k];
-    }
-    for (int64_t i = 0; i < data->count; i++) {
-        if (is_known[i] || data->item[i].split != VSL_SPLIT_TRAIN) {
-            continue;
-        }
-        float *mask = data->mask + i * size;
-        VSL_TRY(vsl_segment_predict(mask, NULL, m.rt, m.network, vsl_dataset_image(data, i), 1, data->n, NULL, 0));
-        answer[answers++] = (Answer){i, doubt_of(mask, size)};
-        cli_progress_line(cli, "teach", (double)(i + 1) / (double)data->count, "picture %lld of %lld", (long long)i + 1,
-                          (long long)data->count);
-        VSL_TRY(cli_check_stop());
-    }
+    const int64_t answers = unanswered(answer, &taught, data, known, is_known);
     VSL_CHECK(answers > 0, VSL_E_ARG, "--teacher: every image to learn from is labelled, none is left to answer for");
+    for (const char *list = folders; list; teachers++) {
+        VSL_CHECK(teachers < CLI_MOST_TEACHERS, VSL_E_ARG, "--teacher: more than %d models", CLI_MOST_TEACHERS);
+        VSL_TRY(cli_next_name(&folder, &list, "--teacher"));
+        VSL_TRY(ask(cli, data, answer, answers, folder.text));
+    }
+    for (int64_t k = 0; k < answers; k++) {
+        float *mask = data->mask + answer[k].item * size;
+        for (int64_t v = 0; v < size; v++) {
+            mask[v] /= (float)teachers;
+        }
+        answer[k].doubt = doubt_of(mask, size);
+    }
     qsort(answer, (size_t)answers, sizeof *answer, surer_first);
     const int64_t kept = (int64_t)ceil(share * (double)answers);
     for (int64_t k = 0; k < kept; k++) {
         data->item[answer[k].item].has_masks = 1;
         taught.item[taught.count++] = answer[k].item;
     }
-    cli_note(cli, "the teacher answers for %lld images, the surest of %lld", (long long)kept, (long long)answers);
+    cli_note(cli, "%s for %lld images, the surest of %lld",
+             teachers > 1 ? "the teachers answer" : "the teacher answers", (long long)kept, (long long)answers);
     vsl_subset_free(out);
     *out = taught;
     taught = (VslSubset){0};
 out:
-    cli_progress_end();
     vsl_subset_free(&taught);
     vsl_free(answer);
     vsl_free(is_known);
-    cli_segmenter_close(&m);
+    return st;
+}
+
+VslStatus cli_teachers_digest(char *out, size_t size, const char *folders)
+{
+    VslStatus st = VSL_OK;
+    CliPath folder, weights;
+    char digest[VSL_SHA256_HEX];
+    size_t at = 0;
+    for (const char *list = folders; list;) {
+        VSL_TRY(cli_next_name(&folder, &list, "--teacher"));
+        VSL_TRY(cli_weights_path(&weights, folder.text));
+        VSL_TRY(vsl_sha256_file(digest, weights.text));
+        VSL_CHECK(at + sizeof digest + 1 < size, VSL_E_ARG, "--teacher: more than %d models", CLI_MOST_TEACHERS);
+        at += (size_t)snprintf(out + at, size - at, "%s%s", at ? "," : "", digest);
+    }
+out:
     return st;
 }

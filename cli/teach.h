@@ -1,5 +1,5 @@
 /**
- * Self-training: a segmentation model answers for the pictures whose masks are not known, and another learns from its
+ * Self-training: segmentation models answer for the pictures whose masks are not known, and another learns from their
  * answers beside the known masks. @test cli/segment.sh
  */
 #ifndef VSL_CLI_TEACH_H
@@ -8,15 +8,19 @@
 #include "cli/cli.h"
 #include "diffusion/data.h"
 
+enum { CLI_MOST_TEACHERS = 16 };
+
 /**
- * Of the training part, pictures that are not `known` get the probabilities of the model in `folder` as masks, also
- * where the dataset has masks. How unsure it is of a picture is sum p (1 - p) / sum p over its masks; only the surest
- * `share` of these pictures is learnt from: films of another kind than the labelled ones are those it is unsure of
- * (docs/ptdr.md has the measurements).
+ * Of the training part, pictures that are not `known` get probabilities as masks, also where the dataset has masks: the
+ * means over the models in `folders` ("A,B,.."), which are surer together than each alone. How unsure they are of a
+ * picture is sum p (1 - p) / sum p over its masks; only the surest `share` of these pictures is learnt from: films of
+ * another kind than the labelled ones are those they are unsure of (docs/ptdr.md has the measurements).
  * @param out known and taught pictures.
  * @return VSL_E_ARG (another size or other structures), as cli_segmenter_open; VSL_E_CANCELLED.
  */
-VSL_MUST_USE VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset *known, const char *folder,
-                                 double share);
+VSL_MUST_USE VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset *known,
+                                 const char *folders, double share);
+/** The sha256 of each one's weights, with commas between. @return VSL_E_ARG (too many), VSL_E_IO. */
+VSL_MUST_USE VslStatus cli_teachers_digest(char *out, size_t size, const char *folders);
 
 #endif

@@ -118,13 +118,14 @@ NnTensor *vsl_segment_logits(NnScope *s, const VslSegmenter *m, NnTensor *x, dou
 
 /* --- the loss ----------------------------------------------------------------------------------------------------- */
 
-NnTensor *vsl_segment_loss(NnScope *s, NnTensor *logits, NnTensor *masks)
+NnTensor *vsl_segment_loss(NnScope *s, NnTensor *logits, NnTensor *masks, int are_soft)
 {
     const NnShape shape = nn_shape(logits);
     const NnShape flat = NN_SHAPE(shape.n[0], shape.n[1], -1);
     NnTensor *p = nn_reshape(s, nn_sigmoid(s, logits), flat), *m = nn_reshape(s, masks, flat);
     NnTensor *both = nn_sum(s, nn_mul(s, p, m), 2);
-    NnTensor *each = nn_add(s, nn_sum(s, p, 2), nn_sum(s, m, 2));
+    NnTensor *each = are_soft ? nn_add(s, nn_sum(s, nn_mul(s, p, p), 2), nn_sum(s, nn_mul(s, m, m), 2))
+                              : nn_add(s, nn_sum(s, p, 2), nn_sum(s, m, 2));
     NnTensor *dice = nn_div(s, nn_affine(s, both, 2, 1), nn_affine(s, each, 1, 1));
     return nn_add(s, nn_bce(s, logits, masks), nn_affine(s, nn_mean(s, dice, NN_ALL), -1, 1));
 }
@@ -143,7 +144,7 @@ static NnTensor *joint_loss(NnScope *s, const VslSegmenter *m, const VslBatch *b
     NnTensor *loss = vsl_diffusion_loss(s, &noised, vsl_unet_forward(s, m->net, &in));
     if (labelled > 0) {
         NnTensor *logits = vsl_segment_logits(s, m, nn_slice(s, x, 0, 0, labelled), m->setup->opt->time);
-        loss = nn_add(s, loss, vsl_segment_loss(s, logits, nn_slice(s, masks, 0, 0, labelled)));
+        loss = nn_add(s, loss, vsl_segment_loss(s, logits, nn_slice(s, masks, 0, 0, labelled), 0));
     }
     return loss;
 }
@@ -156,7 +157,7 @@ static NnTensor *task_loss(NnScope *s, const void *model, const VslBatch *b, uin
     if (setup->kind == VSL_SEGMENT_JOINT) {
         return joint_loss(s, m, b, x, masks, seed);
     }
-    return vsl_segment_loss(s, vsl_segment_logits(s, m, x, setup->opt->time), masks);
+    return vsl_segment_loss(s, vsl_segment_logits(s, m, x, setup->opt->time), masks, setup->has_soft_masks);
 }
 
 static VslStatus task_build(void **model, NnParams *p, void *user)

@@ -6,6 +6,10 @@
  *     loss = mean binary cross-entropy + 1 - mean over pictures and structures of (2 sum p m + 1)/(sum p + sum m + 1)
  * Each structure has a mask of its own, so masks may overlap (sigmoid, not softmax).
  *
+ * Soft masks, as a teacher gives them, are to be matched: sum p^2 + sum m^2 stand in place of sum p + sum m. That Dice
+ * (Milletari et al. 2016) is 1 at p = m alone; the other is highest where p is 0 or 1, also where m is neither, and
+ * would harden, a second time, what the teacher has already been taught to decide (docs/ptdr.md has the measurements).
+ *
  * Variants on the same backbone: without start weights it is the U-Net from scratch; STACK freezes the body and trains
  * a per-pixel perceptron on the decoder's activations at several noise levels (Baranchuk et al., ICLR 2022); JOINT
  * trains both heads at once, denoising on all pictures and segmentation on the labelled ones.
@@ -39,6 +43,7 @@ typedef struct VslSegmentSetup {
     const VslDiffusion *diffusion;
     const VslSegmentOptions *opt; /* resolved */
     int structures;
+    int has_soft_masks; /* some masks to learn from are a teacher's probabilities */
 } VslSegmentSetup;
 
 typedef struct VslSegmenter VslSegmenter;
@@ -53,8 +58,8 @@ VSL_API void vsl_segmenter_free(VslSegmenter **m);
 
 /** x (B, C, [D,] H, W) in [-1, 1] at a level's time -> logits (B, structures, ..). */
 VSL_API NnTensor *vsl_segment_logits(NnScope *s, const VslSegmenter *m, NnTensor *x, double time);
-/** Binary cross-entropy + soft Dice of logits against masks of the same shape: a scalar. */
-VSL_API NnTensor *vsl_segment_loss(NnScope *s, NnTensor *logits, NnTensor *masks);
+/** Binary cross-entropy + soft Dice of logits against masks of the same shape: a scalar. are_soft: with squares. */
+VSL_API NnTensor *vsl_segment_loss(NnScope *s, NnTensor *logits, NnTensor *masks, int are_soft);
 
 /**
  * Pictures -> probabilities. The logits of several noise levels are averaged; how far the levels disagree is a measure

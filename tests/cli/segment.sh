@@ -33,6 +33,16 @@ awk -F'\t' 'NR == FNR { known[$1]; next }
 check "masks were left out" [ "$(wc -l <data/four.tsv)" -lt "$(wc -l <data/manifest.tsv)" ]
 exits 0 "$vesal" diffusion train --config taught/config.yaml --data data/four.tsv --out blind --threads 1
 check "masks that were not drawn are not looked at" cmp taught/weights.safetensors blind/weights.safetensors
+# Several teachers: the mean of their answers. That of one with itself is its own.
+exits 0 "$vesal" diffusion train --config taught/config.yaml --teacher four,four --out twice --threads 1
+check "one teacher twice is one teacher" cmp taught/weights.safetensors twice/weights.safetensors
+exits 0 "$vesal" diffusion train --config taught/config.yaml --teacher four,model --out pair --threads 1
+check "two teachers say another thing than one" [ "$(sha256sum <taught/weights.h5)" != "$(sha256sum <pair/weights.h5)" ]
+check "both are written down" grep -q '^teacher: .*four,model' pair/config.yaml
+exits 2 "$vesal" diffusion train --config taught/config.yaml --teacher four, --out none --threads 1
+says "has a name of 0 bytes"
+exits 3 "$vesal" diffusion train --config taught/config.yaml --teacher four,pretrained --out none --threads 1
+says "is a model for 'denoise'"
 check "what the teacher says is learnt" [ "$(sha256sum <taught/weights.h5)" != "$(sha256sum <four/weights.h5)" ]
 cp -r four changing
 # shellcheck disable=SC2086

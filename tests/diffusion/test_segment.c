@@ -18,7 +18,7 @@ static VslSegmentOptions options;
 
 static VslSegmentSetup setup_of(VslSegmentKind kind)
 {
-    return (VslSegmentSetup){kind, &small, diffusion, &options, K};
+    return (VslSegmentSetup){kind, &small, diffusion, &options, K, 0};
 }
 
 typedef struct Data {
@@ -67,9 +67,41 @@ TEST(the_loss_is_cross_entropy_and_soft_dice)
     }
     NnScope *s = nn_scope_open(rt, NN_INFER);
     NnTensor *loss = vsl_segment_loss(s, nn_from_floats(s, logit, NN_SHAPE(1, 2, 2, 2)),
-                                      nn_from_floats(s, mask, NN_SHAPE(1, 2, 2, 2)));
+                                      nn_from_floats(s, mask, NN_SHAPE(1, 2, 2, 2)), 0);
     CHECK_NEAR(nn_item(s, loss), entropy + 1 - dice, 1e-6, "float rounding of values of 1");
     CHECK_OK(nn_scope_close(&s));
+}
+
+/* Logits of soft masks: either Dice alone would be 0 there, and only that with squares keeps them. */
+TEST(soft_masks_are_matched_not_hardened)
+{
+    enum { PIXELS = 6 };
+    const float logit[PIXELS] = {2, 1, 0.4F, -0.3F, -1, -2};
+    float mask[PIXELS];
+    for (int i = 0; i < PIXELS; i++) {
+        mask[i] = (float)(1 / (1 + exp(-(double)logit[i])));
+    }
+    double loss[2][3];
+    for (int soft = 0; soft < 2; soft++) {
+        for (int k = 0; k < 3; k++) { /* hardened, as they are, softened */
+            float moved[PIXELS];
+            for (int i = 0; i < PIXELS; i++) {
+                moved[i] = logit[i] * (k == 0 ? 1.1F : k == 1 ? 1 : 0.9F);
+            }
+            NnScope *s = nn_scope_open(rt, NN_INFER);
+            loss[soft][k] = nn_item(s, vsl_segment_loss(s, nn_from_floats(s, moved, NN_SHAPE(1, 1, 2, 3)),
+                                                        nn_from_floats(s, mask, NN_SHAPE(1, 1, 2, 3)), soft));
+            CHECK_OK(nn_scope_close(&s));
+        }
+    }
+    CHECK(loss[1][1] < loss[1][0] && loss[1][1] < loss[1][2]);
+    CHECK(loss[0][0] < loss[0][1]);
+    double entropy = 0;
+    for (int i = 0; i < PIXELS; i++) {
+        const double m = (double)mask[i];
+        entropy -= (m * log(m) + (1 - m) * log(1 - m)) / PIXELS;
+    }
+    CHECK_NEAR(loss[1][1], entropy, 1e-6, "its Dice is 1: float rounding of values of 1");
 }
 
 /* The loss of a task at parameters that were moved by `by` along element `at` of tensor i. */
@@ -154,9 +186,11 @@ TEST(gradients_of_fine_tuning_are_those_of_central_differences)
 {
     static Data d;
     fill(&d, B);
-    const VslSegmentSetup setup = setup_of(VSL_SEGMENT_FINE_TUNE);
-    const VslTask task = vsl_segment_task(&setup);
-    check_gradients(&task, &d.batch, NULL);
+    VslSegmentSetup setup = setup_of(VSL_SEGMENT_FINE_TUNE);
+    for (setup.has_soft_masks = 0; setup.has_soft_masks < 2; setup.has_soft_masks++) {
+        const VslTask task = vsl_segment_task(&setup);
+        check_gradients(&task, &d.batch, NULL);
+    }
 }
 
 TEST(gradients_of_the_joint_model_are_those_of_central_differences)
@@ -318,6 +352,7 @@ int main(void)
     CHECK_OK(vsl_diffusion_new(&diffusion, &ddpm));
     CHECK_OK(vsl_options_resolve(&options, vsl_segment_option_table));
     RUN(the_loss_is_cross_entropy_and_soft_dice);
+    RUN(soft_masks_are_matched_not_hardened);
     RUN(gradients_of_fine_tuning_are_those_of_central_differences);
     RUN(gradients_of_the_joint_model_are_those_of_central_differences);
     RUN(stacked_features_train_the_perceptron_alone);
