@@ -105,16 +105,20 @@ VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset 
     Answer *answer = NULL;
     VslSubset taught = {0};
     CliPath folder;
-    int teachers = 0;
+    int teachers = 1;
     const int64_t size = vsl_dataset_mask_size(data);
 
+    for (const char *c = folders; *c; c++) {
+        teachers += *c == ',';
+    }
+    VSL_CHECK(teachers <= CLI_MOST_TEACHERS, VSL_E_ARG, "--teacher: %d models, expected at most %d", teachers,
+              CLI_MOST_TEACHERS);
     VSL_TRY(VSL_NEW0(&is_known, data->count, "list of pictures"));
     VSL_TRY(VSL_NEW(&answer, data->count, "list of pictures"));
     VSL_TRY(VSL_NEW(&taught.item, data->count, "list of pictures"));
     const int64_t answers = unanswered(answer, &taught, data, known, is_known);
     VSL_CHECK(answers > 0, VSL_E_ARG, "--teacher: every image to learn from is labelled, none is left to answer for");
-    for (const char *list = folders; list; teachers++) {
-        VSL_CHECK(teachers < CLI_MOST_TEACHERS, VSL_E_ARG, "--teacher: more than %d models", CLI_MOST_TEACHERS);
+    for (const char *list = folders; list;) {
         VSL_TRY(cli_next_name(&folder, &list, "--teacher"));
         VSL_TRY(ask(cli, data, answer, answers, folder.text));
     }

@@ -41,6 +41,8 @@ check "two teachers say another thing than one" [ "$(sha256sum <taught/weights.h
 check "both are written down" grep -q '^teacher: .*four,model' pair/config.yaml
 exits 2 "$vesal" diffusion train --config taught/config.yaml --teacher four, --out none --threads 1
 says "has a name of 0 bytes"
+exits 2 "$vesal" diffusion train --config taught/config.yaml --teacher 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17 --out none
+says "17 models, expected at most 16"
 exits 3 "$vesal" diffusion train --config taught/config.yaml --teacher four,pretrained --out none --threads 1
 says "is a model for 'denoise'"
 check "what the teacher says is learnt" [ "$(sha256sum <taught/weights.h5)" != "$(sha256sum <four/weights.h5)" ]
