@@ -158,46 +158,34 @@ static void elastic(double u[3], const Map *m, const double x[3])
     }
 }
 
-/* Where a pixel is sampled: the 4 nearest pixels along each axis (one along the third in 2D) and their weights. */
-typedef struct Place {
-    int64_t at[3][4]; /* pixel numbers */
-    float weight[3][4];
-    int deep;
-} Place;
+typedef struct Corners { /* of the pixel cell that holds a place: offsets and weights */
+    int64_t at[8];
+    float weight[8];
+} Corners;
 
-/* p: pixel coordinates, held inside the image. Weights of cubic convolution with a = -1/2 (Keys 1981, eq. 4). */
-static void place(Place *out, const double p[3], const int64_t n[3], int dims)
+/* p: pixel coordinates, held inside the image. */
+static void corners(Corners *out, const double p[3], const int64_t n[3])
 {
-    out->deep = dims == 3 ? 4 : 1;
-    for (int d = 0; d < dims; d++) {
+    int64_t low[3], high[3];
+    float f[3];
+    for (int d = 0; d < 3; d++) {
         const double most = (double)(n[d] - 1), x = p[d] < 0 ? 0 : p[d] > most ? most : p[d];
-        const int64_t low = (int64_t)x;
-        const float t = (float)(x - (double)low);
-        out->weight[d][0] = ((-0.5F * t + 1) * t - 0.5F) * t;
-        out->weight[d][1] = (1.5F * t - 2.5F) * t * t + 1;
-        out->weight[d][2] = ((-1.5F * t + 2) * t + 0.5F) * t;
-        out->weight[d][3] = (0.5F * t - 0.5F) * t * t;
-        for (int i = 0; i < 4; i++) {
-            const int64_t at = low - 1 + i;
-            out->at[d][i] = at < 0 ? 0 : at > n[d] - 1 ? n[d] - 1 : at;
-        }
+        low[d] = (int64_t)x;
+        high[d] = low[d] + 1 < n[d] ? low[d] + 1 : low[d];
+        f[d] = (float)(x - (double)low[d]);
     }
-    if (dims == 2) {
-        out->at[2][0] = 0;
-        out->weight[2][0] = 1;
+    for (int c = 0; c < 8; c++) {
+        const int64_t i = c & 1 ? high[0] : low[0], j = c & 2 ? high[1] : low[1], k = c & 4 ? high[2] : low[2];
+        out->at[c] = (k * n[1] + j) * n[0] + i;
+        out->weight[c] = (c & 1 ? f[0] : 1 - f[0]) * (c & 2 ? f[1] : 1 - f[1]) * (c & 4 ? f[2] : 1 - f[2]);
     }
 }
 
-static float sampled(const float *plane, const Place *p, const int64_t n[3])
+static float sampled(const float *plane, const Corners *c, int count)
 {
     float sum = 0;
-    for (int k = 0; k < p->deep; k++) {
-        for (int j = 0; j < 4; j++) {
-            const float *row = plane + (p->at[2][k] * n[1] + p->at[1][j]) * n[0];
-            const float along = p->weight[0][0] * row[p->at[0][0]] + p->weight[0][1] * row[p->at[0][1]] +
-                                p->weight[0][2] * row[p->at[0][2]] + p->weight[0][3] * row[p->at[0][3]];
-            sum += p->weight[2][k] * p->weight[1][j] * along;
-        }
+    for (int i = 0; i < count; i++) {
+        sum += c->weight[i] * plane[c->at[i]];
     }
     return sum;
 }
@@ -238,15 +226,15 @@ void vsl_augment(float *image_out, float *masks_out, const float *image, int cha
             const double to = m.a[a][0] * x[0] + m.a[a][1] * x[1] + m.a[a][2] * x[2] + m.shift[a] + u[a];
             p[a] = to * longest + 0.5 * (double)(n[a] - 1);
         }
-        Place here;
-        place(&here, p, n, m.dims);
+        Corners c;
+        corners(&c, p, n);
+        const int count = m.dims == 3 ? 8 : 4;
         for (int ch = 0; ch < channels; ch++) {
             const int64_t to = ch * voxels + v;
-            image_out[to] = grey(&m, how, sampled(image + ch * voxels, &here, n), &d, (uint64_t)to);
+            image_out[to] = grey(&m, how, sampled(image + ch * voxels, &c, count), &d, (uint64_t)to);
         }
         for (int k = 0; k < mask_count; k++) {
-            const float mask = sampled(masks + k * voxels, &here, n);
-            masks_out[k * voxels + v] = mask < 0 ? 0 : mask > 1 ? 1 : mask;
+            masks_out[k * voxels + v] = sampled(masks + k * voxels, &c, count);
         }
     }
 }

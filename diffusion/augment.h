@@ -2,12 +2,10 @@
  * Augmentation of an image and its masks together: a random affine map, a random smooth deformation, and a change of
  * grey values (gamma, contrast, brightness, noise) of the image alone. Never a mirror image: the heart has a side.
  *
- *     y(x) = image(A x + u(x)),   masks likewise,   cubic convolution (Keys 1981, a = -1/2), the border held outside
+ *     y(x) = image(A x + u(x)),   masks likewise,   linear interpolation, the border held outside
  * A = rotation . shear . stretch about the centre, plus a shift; u = cubic B-spline of a coarse lattice of normal
  * draws, which is smooth and does not depend on the image's extents: the same draws at 64x64 and 256x256 give the same
- * picture. Linear interpolation would blur what lies between pixels, and a network would be trained on softer pictures
- * than those it is shown afterwards (docs/ptdr.md); what a mask overshoots is cut off. Grey values are taken to lie in
- * [-1, 1]; g = (v + 1) / 2 becomes g^gamma, then contrast * v + brightness.
+ * picture. Grey values are taken to lie in [-1, 1]; g = (v + 1) / 2 becomes g^gamma, then contrast * v + brightness.
  *
  * Draws come from counters named by (seed, sample): a sample's augmentation depends on nothing else, neither on
  * threads, batch size nor resume. @test diffusion/test_augment.c
