@@ -413,9 +413,9 @@ def other_lengths(a, at_time):
     lines = []
     for steps in sorted({base_steps(r) for r in at_time if r["method"] != "joint"} - {a.steps}):
         rows = [r for r in at_time if base_steps(r) == steps and r["method"] != "joint"]
-        worth = efficiencies(rows)
-        lines += ["", f"## With {steps} steps on the labelled films", "", *table(a, rows), "", *differences(a, rows)]
-        lines += ["", *worth] if len(worth) > 2 else []
+        lines += ["", f"## With {steps} steps on the labelled films", "", *table(a, rows)]
+        for more in (differences(a, rows), efficiencies(rows)):
+            lines += ["", *more] if len(more) > 2 else []
     return lines
 
 
