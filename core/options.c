@@ -32,6 +32,11 @@ static void set_field(void *opt, const VslOption *row, double value)
     }
 }
 
+static int is_given(double value)
+{
+    return value != 0 || signbit(value);
+}
+
 static int count_choices(const char *choices)
 {
     int n = 1;
@@ -59,10 +64,10 @@ VslStatus vsl_options_resolve(void *opt, const VslOption *table)
 {
     VslStatus st = VSL_OK;
     for (const VslOption *row = table; row->flag; row++) {
-        if (get_field(opt, row) == 0) {
-            set_field(opt, row, row->value);
-        } else {
+        if (is_given(get_field(opt, row))) {
             VSL_TRY(check_range(row, get_field(opt, row)));
+        } else {
+            set_field(opt, row, row->value);
         }
     }
 out:
@@ -91,6 +96,11 @@ VslStatus vsl_option_parse(void *opt, const VslOption *row, const char *text)
         VSL_CHECK(row->type == VSL_OPT_DOUBLE || value == floor(value), VSL_E_ARG, "--%s: '%s' is not a whole number",
                   row->flag, text);
         VSL_TRY(check_range(row, value));
+        if (value == 0 && row->value != 0) {
+            VSL_CHECK(row->type == VSL_OPT_DOUBLE, VSL_E_ARG,
+                      "--%s: 0 would mean the default, %g; expected another number", row->flag, row->value);
+            value = -0.0;
+        }
     }
     set_field(opt, row, value);
 out:
@@ -100,7 +110,7 @@ out:
 void vsl_option_print(char *out, size_t size, const void *opt, const VslOption *row)
 {
     double value = get_field(opt, row);
-    value = value == 0 ? row->value : value;
+    value = is_given(value) ? value + 0.0 : row->value; /* -0.0 is typed as 0 */
     if (row->type == VSL_OPT_CHOICE) {
         const char *c = row->choices;
         for (int i = 1; i < (int)value && strchr(c, ','); i++) {

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 typedef enum VslOptionType {
-    VSL_OPT_DOUBLE = 1, /* field: double; 0 = take the default */
+    VSL_OPT_DOUBLE = 1, /* field: double; 0 = take the default, -0.0 = zero itself */
     VSL_OPT_INT,        /* field: int; 0 = take the default */
     VSL_OPT_CHOICE      /* field: int (an enum); 0 = take the default; 1.. = position in `choices` */
 } VslOptionType;
@@ -33,7 +33,8 @@ typedef struct VslOption {
 /** Replaces zero fields by their defaults and checks ranges. where names the struct in the sentence.
  * @return VSL_OK, VSL_E_ARG (sentence: flag, value found, range and unit expected). */
 VSL_API VSL_MUST_USE VslStatus vsl_options_resolve(void *opt, const VslOption *table);
-/** Sets one field from text. @return VSL_E_ARG when text is not a number of the range or not one of the choices. */
+/** Sets one field from text. A typed 0 means zero: -0.0 where the default is another number; a whole number cannot say
+ * so, and is refused. @return VSL_E_ARG when text is not a number of the range or not one of the choices. */
 VSL_API VSL_MUST_USE VslStatus vsl_option_parse(void *opt, const VslOption *row, const char *text);
 /** Writes a field's current value as text ("lncc", "2.5"); for zero fields the default. */
 VSL_API void vsl_option_print(char *out, size_t size, const void *opt, const VslOption *row);

@@ -46,6 +46,15 @@ says "17 models, expected at most 16"
 exits 3 "$vesal" diffusion train --config taught/config.yaml --teacher four,pretrained --out none --threads 1
 says "is a model for 'denoise'"
 check "what the teacher says is learnt" [ "$(sha256sum <taught/weights.h5)" != "$(sha256sum <four/weights.h5)" ]
+# A student's Dice has squares. With none of the other films it sees what its teacher saw, under that other loss.
+for share in "" "--teacher four --teacher-share 0"; do
+    # shellcheck disable=SC2086
+    exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 4 $share --steps 1 \
+        --out "loss${share:+-squares}"
+done
+check "no other film is taught" [ "$(number loss-squares/metrics.json taught_images)" = 0 ]
+check "the student's loss is less" compare "$(number loss-squares/metrics.json loss)" "<" \
+    "$(number loss/metrics.json loss)"
 cp -r four changing
 # shellcheck disable=SC2086
 exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 4 --teacher changing --steps 2 --out led

@@ -69,6 +69,23 @@ TEST(text_that_is_no_value_is_refused_and_the_field_kept)
     CHECK(s.width_mm == 3 && s.steps == 4 && s.metric == 1);
 }
 
+TEST(a_typed_zero_is_zero_and_not_the_default)
+{
+    const VslOption share = {"share", VSL_OPT_DOUBLE, offsetof(Sample, width_mm), 0.5, 0, 1, "", "share", NULL};
+    const VslOption warmup = {"warmup", VSL_OPT_INT, offsetof(Sample, steps), 100, -1, 1000, "", "warm-up", NULL};
+    const VslOption both[] = {share, warmup, table[3]};
+    Sample s = {.steps = 7};
+    char text[64];
+    CHECK_OK(vsl_option_parse(&s, &share, "0"));
+    CHECK_STATUS(vsl_option_parse(&s, &warmup, "0"), VSL_E_ARG);
+    CHECK(strstr(vsl_error(), "--warmup: 0 would mean the default, 100") != NULL);
+    CHECK_OK(vsl_options_resolve(&s, both));
+    CHECK_OK(vsl_options_resolve(&s, both));
+    CHECK(s.width_mm == 0 && s.steps == 7);
+    vsl_option_print(text, sizeof text, &s, &share);
+    CHECK(strcmp(text, "0") == 0);
+}
+
 TEST(values_print_as_they_are_typed)
 {
     const Sample s = {.width_mm = 0.1, .steps = 3, .metric = 3}, empty = {0};
@@ -94,6 +111,7 @@ int main(void)
     RUN(values_out_of_range_are_refused_with_flag_value_range_and_unit);
     RUN(text_sets_one_field);
     RUN(text_that_is_no_value_is_refused_and_the_field_kept);
+    RUN(a_typed_zero_is_zero_and_not_the_default);
     RUN(values_print_as_they_are_typed);
     return CHECK_VERDICT();
 }
