@@ -9,10 +9,12 @@
 #include "cli/train_data.h"
 #include "cli/train_run.h"
 #include "diffusion/augmented.h"
+#include "diffusion/parts.h"
 #include "diffusion/pretext.h"
 #include "io/path.h"
 
 typedef enum Task { TASK_DENOISE = 1, TASK_DAE, TASK_MAE, TASK_SEGMENT, TASK_STACK, TASK_JOINT } Task;
+enum { ONE_PART_AUTO = 1 };
 
 typedef struct TrainOptions {
     int task, precision, augment;
@@ -22,6 +24,7 @@ typedef struct TrainOptions {
 typedef struct LabelOptions {
     int labels, seed;
     double share;
+    int one_part; /* of two words */
 } LabelOptions;
 
 typedef struct TrainArgs {
@@ -56,6 +59,10 @@ static const VslOption label_table[] = {
      "which ones: a random order of the subjects, of which the first are taken", NULL},
     {"teacher-share", VSL_OPT_DOUBLE, offsetof(LabelOptions, share), 0.5, 0, 1, "",
      "share of the other images that --teacher answers for: those it is surest of", NULL},
+    {"one-part", VSL_OPT_CHOICE, offsetof(LabelOptions, one_part), ONE_PART_AUTO, 0, 0, "",
+     "auto: a structure that every labelled image shows in one part is predicted in one, smaller parts are left out; "
+     "off: all parts stay, as findings need that can be several",
+     "auto,off"},
     {NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL},
 };
 
@@ -207,8 +214,8 @@ out:
 }
 
 static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *a, const VslTask *task,
-                               const VslDiffusion *process, const VslDataset *data, const CliDataAbout *about,
-                               const NnGroup *group)
+                               const VslDiffusion *process, const VslDataset *data, const unsigned char *in_one_part,
+                               const CliDataAbout *about, const NnGroup *group)
 {
     VslStatus st = VSL_OK;
     char seed[32], threads[32], ranks[32] = "";
@@ -234,7 +241,7 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
     VSL_TRY(cli_settings_put(s, "device", cli->device ? cli->device : "auto", NULL));
     VSL_TRY(cli_settings_put(s, "model-task", task->name, NULL));
     if (wants_masks(a)) {
-        VSL_TRY(cli_segment_settings_put(s, (const char *const *)data->mask_name, data->masks));
+        VSL_TRY(cli_segment_settings_put(s, (const char *const *)data->mask_name, data->masks, in_one_part));
     }
     VSL_TRY(cli_settings_put(s, "model-data-sha256", about->sha256, "of names, subjects, parts and contents"));
     if (a->teacher) { /* its answers are made anew when an unfinished training goes on */
@@ -260,12 +267,12 @@ typedef struct Tasks { /* setups live as long as the task */
 static void make_task(Tasks *t, const TrainArgs *a, const VslDiffusion *process, int structures)
 {
     if (wants_masks(a)) {
-        t->segment = (VslSegmentSetup){(VslSegmentKind)(a->own.task - TASK_SEGMENT + VSL_SEGMENT_FINE_TUNE),
-                                       &a->unet,
-                                       process,
-                                       &a->segment,
-                                       structures,
-                                       a->teacher != NULL};
+        t->segment = (VslSegmentSetup){.kind = (VslSegmentKind)(a->own.task - TASK_SEGMENT + VSL_SEGMENT_FINE_TUNE),
+                                       .unet = &a->unet,
+                                       .diffusion = process,
+                                       .opt = &a->segment,
+                                       .structures = structures,
+                                       .has_soft_masks = a->teacher != NULL};
         t->task = vsl_segment_task(&t->segment);
     } else {
         t->pretext = (VslPretextSetup){(VslPretextKind)a->own.task, &a->unet, process};
@@ -284,6 +291,7 @@ typedef struct Parts { /* of the data */
     VslSubset train, labelled, validation;
     VslSubset taught;         /* labelled ones and the teacher's */
     const VslSubset *sampled; /* what batches are made of */
+    unsigned char in_one_part[CLI_MOST_STRUCTURES];
     VslAugmentedSource *source;
 } Parts;
 
@@ -308,6 +316,9 @@ static VslStatus make_parts(Parts *p, Cli *cli, const TrainArgs *a, VslDataset *
         VSL_CHECK(labelled.count > 0, VSL_E_ARG, "%s: no image to learn from has masks", vsl_path_text(a->data).text);
         VSL_TRY(vsl_subset_draw(&p->labelled, data, &labelled, a->label.labels ? a->label.labels : labelled.count,
                                 (uint64_t)a->label.seed));
+        if (a->label.one_part == ONE_PART_AUTO) {
+            VSL_TRY(vsl_dataset_in_one_part(p->in_one_part, data, &p->labelled));
+        }
     }
     VSL_CHECK(p->train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
               vsl_path_text(a->data).text, (long long)p->validation.count);
@@ -330,6 +341,17 @@ static void say_counts(const Cli *cli, const VslDataset *data, const Parts *p)
     }
     cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)p->sampled->count,
              (long long)data->n[0], (long long)data->n[1], third, (long long)p->validation.count);
+    char names[512] = "";
+    size_t at = 0;
+    for (int m = 0; m < data->masks && at < sizeof names; m++) {
+        if (p->in_one_part[m]) {
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", data->mask_name[m]);
+        }
+    }
+    if (at > 0) {
+        cli_note(cli, "in one part in every labelled image, and so predicted: %s (--one-part off keeps all parts)",
+                 names);
+    }
 }
 
 /* What was learnt from, for metrics.json; the names of labelled images where some were drawn. */
@@ -390,7 +412,7 @@ static VslStatus run(Cli *cli, void *user)
     const VslSource source = vsl_augmented_source(parts.source);
     VslSubsetSource plain = {.data = &data, .subset = &parts.validation, .is_ordered = 1};
     const VslSource looked_at = vsl_subset_source(&plain);
-    VSL_TRY(make_settings(&settings, cli, a, &tasks.task, process, &data, &about, group));
+    VSL_TRY(make_settings(&settings, cli, a, &tasks.task, process, &data, parts.in_one_part, &about, group));
     job.folder = a->out;
     job.settings = settings.text;
     job.setup = (VslTrainSetup){.rt = rt,

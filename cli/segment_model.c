@@ -11,20 +11,35 @@
 
 static const char *const kinds[] = {"segment", "stack", "joint"};
 
-VslStatus cli_segment_settings_put(CliSettings *s, const char *const *structure, int structures)
+/* Their names with commas between; of those that are marked, or all. */
+static VslStatus join(char names[VSL_CONFIG_TEXT], const char *const *structure, int structures,
+                      const unsigned char *marked)
 {
     VslStatus st = VSL_OK;
-    char names[VSL_CONFIG_TEXT];
     size_t at = 0;
     names[0] = 0;
     for (int i = 0; i < structures; i++) {
         VSL_CHECK(!strchr(structure[i], ','), VSL_E_FORMAT, "the structure '%s' has a comma in its name",
                   vsl_path_text(structure[i]).text);
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? "," : "", structure[i]);
-        VSL_CHECK(at < sizeof names, VSL_E_FORMAT, "the names of the structures are longer than %d bytes",
+        if (!marked || marked[i]) {
+            at += (size_t)snprintf(names + at, VSL_CONFIG_TEXT - at, "%s%s", at ? "," : "", structure[i]);
+        }
+        VSL_CHECK(at < VSL_CONFIG_TEXT, VSL_E_FORMAT, "the names of the structures are longer than %d bytes",
                   VSL_CONFIG_TEXT - 1);
     }
+out:
+    return st;
+}
+
+VslStatus cli_segment_settings_put(CliSettings *s, const char *const *structure, int structures,
+                                   const unsigned char *in_one_part)
+{
+    VslStatus st = VSL_OK;
+    char names[VSL_CONFIG_TEXT];
+    VSL_TRY(join(names, structure, structures, NULL));
     VSL_TRY(cli_settings_put(s, "model-structures", names, "one mask each, in this order"));
+    VSL_TRY(join(names, structure, structures, in_one_part));
+    VSL_TRY(cli_settings_put(s, "model-one-part", names, "in all labelled images; smaller parts are left out"));
 out:
     return st;
 }
@@ -47,6 +62,26 @@ static VslStatus parse_structures(CliSegmenter *m)
         m->structure[m->setup.structures++] = at;
         at = comma ? comma + 1 : NULL;
     }
+out:
+    return st;
+}
+
+static VslStatus parse_one_part(CliSegmenter *m)
+{
+    VslStatus st = VSL_OK;
+    const char *path = m->model.config_path.text, *at = vsl_config_find(&m->model.config, "model-one-part");
+    while (at && at[0]) {
+        const size_t length = strcspn(at, ",");
+        int found = -1;
+        for (int i = 0; i < m->setup.structures; i++) {
+            found = strlen(m->structure[i]) == length && strncmp(m->structure[i], at, length) == 0 ? i : found;
+        }
+        VSL_CHECK(found >= 0, VSL_E_FORMAT, "%s: model-one-part names '%s', which is none of its structures",
+                  vsl_path_text(path).text, vsl_path_text(at).text);
+        m->in_one_part[found] = 1;
+        at += length + (at[length] == ',');
+    }
+    m->setup.in_one_part = m->in_one_part;
 out:
     return st;
 }
@@ -104,6 +139,7 @@ VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *fold
     const char *path = m->model.config_path.text;
     VSL_TRY(parse_kind(&m->setup.kind, &m->model, folder));
     VSL_TRY(parse_structures(m));
+    VSL_TRY(parse_one_part(m));
     VSL_TRY(cli_settings_get_unet(&m->unet, m->n, &m->model.config, path));
     VSL_TRY(cli_settings_get_table(&m->process, &m->model.config, vsl_diffusion_option_table, path));
     VSL_TRY(cli_settings_get_table(&m->options, &m->model.config, vsl_segment_option_table, path));

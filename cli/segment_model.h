@@ -27,6 +27,7 @@ typedef struct CliSegmenter { /* {0} is empty; not to be moved: its parts point 
     int is_averaged; /* 1: probabilities are of all levels, 0: of the trained one, and all tell the spread */
     char *names;     /* owner of the structures' names */
     const char *structure[CLI_MOST_STRUCTURES];
+    unsigned char in_one_part[CLI_MOST_STRUCTURES];
 } CliSegmenter;
 
 /** levels: "25,50,100", the noise levels to average over; NULL = no average, and half of the trained level, itself and
@@ -35,8 +36,9 @@ typedef struct CliSegmenter { /* {0} is empty; not to be moved: its parts point 
 VSL_MUST_USE VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *folder, const char *levels);
 void cli_segmenter_close(CliSegmenter *m);
 
-/** The names of the structures, into a model's configuration. */
-VSL_MUST_USE VslStatus cli_segment_settings_put(CliSettings *s, const char *const *structure, int structures);
+/** The names of the structures, and of those that lie in one part, into a model's configuration. */
+VSL_MUST_USE VslStatus cli_segment_settings_put(CliSettings *s, const char *const *structure, int structures,
+                                                const unsigned char *in_one_part);
 
 /** What is predicted for one film, on its own grid. {0} is empty. */
 typedef struct CliFilm {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "diffusion/parts.h"
 
 #define AT(field) offsetof(VslSegmentOptions, field)
 
@@ -244,6 +245,11 @@ VslStatus vsl_segment_predict(float *probability, float *spread, NnRuntime *rt, 
                               time_count > 0 ? times[t] : m->setup->opt->time));
         }
         finish(result + first * each, result_spread + first * each, &sums, values, levels);
+    }
+    for (int64_t i = 0; m->setup->in_one_part && i < count * m->setup->structures; i++) {
+        if (m->setup->in_one_part[i % m->setup->structures]) {
+            VSL_TRY(vsl_largest_part(result + i * voxels, NULL, n));
+        }
     }
     memcpy(probability, result, (size_t)all * sizeof *result);
     if (spread) {

@@ -43,7 +43,9 @@ typedef struct VslSegmentSetup {
     const VslDiffusion *diffusion;
     const VslSegmentOptions *opt; /* resolved */
     int structures;
-    int has_soft_masks; /* some masks to learn from are a teacher's probabilities */
+    int has_soft_masks;               /* some masks to learn from are a teacher's probabilities */
+    const unsigned char *in_one_part; /* of each structure: all but the largest part of a prediction is left out
+                                         (parts.h); NULL = of none */
 } VslSegmentSetup;
 
 typedef struct VslSegmenter VslSegmenter;
@@ -64,7 +66,7 @@ VSL_API NnTensor *vsl_segment_loss(NnScope *s, NnTensor *logits, NnTensor *masks
 /**
  * Pictures -> probabilities. The logits of several noise levels are averaged; how far the levels disagree is a measure
  * of uncertainty.
- * @param probability (count, structures, n): sigmoid of the mean logit.
+ * @param probability (count, structures, n): sigmoid of the mean logit; 0 in parts that are left out.
  * @param spread      likewise: standard deviation of the levels' probabilities; NULL = not wanted.
  * @param image       (count, channels, n) in [-1, 1].
  * @param times       1..VSL_SEGMENT_TIMES levels; NULL with 0 = the level that it was trained at.

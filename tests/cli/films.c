@@ -1,5 +1,6 @@
 /* Films for the tests of segmentation: films FOLDER COUNT writes images/film-N.png of several extents and both bit
- * depths, masks of an ellipse and of a disk that overlaps it, and manifest.tsv, the last third of it to test. */
+ * depths, masks of an ellipse and of a disk that overlaps it, and manifest.tsv, the last third of it to test; two.png,
+ * of two such ellipses and disks, is in no manifest. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,26 @@ out:
     return st;
 }
 
+static VslStatus two_bodies(const char *folder)
+{
+    VslStatus st = VSL_OK;
+    VslVolume image = {0};
+    const VslGrid grid = flat(48, 48);
+    char path[600];
+    VSL_TRY(vsl_volume_new(&image, &grid, 1));
+    for (int64_t p = 0; p < 48 * 48; p++) {
+        const double x = ((double)(p % 48) + 0.5) / 48, y = ((double)(p / 48) + 0.5) / 48;
+        const double e = inside(x, y, 0.25, 0.3, 0.2, 0.25) + inside(x, y, 0.75, 0.7, 0.2, 0.25);
+        const double d = inside(x, y, 0.37, 0.37, 0.12, 0.12) + inside(x, y, 0.87, 0.77, 0.12, 0.12);
+        image.data[p] = (float)floor(180 * (1 - 0.6 * e + 0.3 * d) * 0.7);
+    }
+    snprintf(path, sizeof path, "%s/two.png", folder);
+    VSL_TRY(vsl_image_write(path, &image, &(VslNiftiWrite){.datatype = VSL_DATATYPE_UINT8}));
+out:
+    vsl_volume_free(&image);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
     char path[600];
@@ -99,5 +120,5 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    return fclose(f) != 0;
+    return two_bodies(argv[1]) != VSL_OK || fclose(f) != 0;
 }

@@ -12,6 +12,7 @@ exits 0 "$vesal" diffusion train $common $network --steps 30 --out pretrained
 exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 6 --steps 120 --out model
 check "it learnt from six" [ "$(number model/metrics.json labelled_images)" = 6 ]
 check "the network is the pre-trained one's" grep -q '^network-width: 8 ' model/config.yaml
+check "every disk and ellipse is in one part" grep -q '^model-one-part: .*disk,ellipse' model/config.yaml
 check "structures in their order" grep -q '^model-structures: .*disk,ellipse' model/config.yaml
 
 exits 0 "$vesal" diffusion train --config model/config.yaml --out again --threads 1
@@ -142,7 +143,20 @@ says "no film is given"
 exits 3 "$vesal" diffusion segment --model pretrained --out none data/images/film-9.png
 says "is a model for 'denoise'"
 
+# Of two bodies in one picture the larger one's disk stays, unless all parts are asked for.
+cp -r model parts && sed -i '/^model-one-part/d' parts/config.yaml
+exits 0 "$vesal" diffusion train --config model/config.yaml --one-part off --steps 2 --out off --threads 1
+check "none is in one part when all are to stay" sh -c '! grep -q "^model-one-part" off/config.yaml'
+for model in model parts; do
+    exits 0 "$vesal" diffusion segment --model $model --out two-of-$model data/two.png --threads 1
+done
+check "parts are left out" [ "$(sha256sum <two-of-model/two_mask-ellipse.png)" != \
+    "$(sha256sum <two-of-parts/two_mask-ellipse.png)" ]
 cp -r model hostile
+sed -i 's|^model-one-part: .*|model-one-part: disk,moon|' hostile/config.yaml
+exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png
+says "names 'moon', which is none of its structures"
+sed -i '/^model-one-part/d' hostile/config.yaml
 sed -i 's|^model-structures: .*|model-structures: "disk,../../elsewhere"|' hostile/config.yaml
 exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png
 says "is no list of 1 to 64 structures"

@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "diffusion/augmented.h"
+#include "diffusion/parts.h"
 #include "diffusion/pretext.h"
 #include "tests/check.h"
 
@@ -18,7 +19,7 @@ static VslSegmentOptions options;
 
 static VslSegmentSetup setup_of(VslSegmentKind kind)
 {
-    return (VslSegmentSetup){kind, &small, diffusion, &options, K, 0};
+    return (VslSegmentSetup){.kind = kind, .unet = &small, .diffusion = diffusion, .opt = &options, .structures = K};
 }
 
 typedef struct Data {
@@ -287,6 +288,37 @@ TEST(several_levels_are_averaged_and_their_spread_is_told)
     nn_params_free(&p);
 }
 
+TEST(only_structures_in_one_part_lose_their_smaller_parts)
+{
+    static Data d;
+    static float raw[B * K * VOXELS], whole[B * K * VOXELS];
+    static const unsigned char in_one_part[K] = {0, 1, 0};
+    fill(&d, 0);
+    VslSegmentSetup setup = setup_of(VSL_SEGMENT_FINE_TUNE);
+    NnParams *p = NULL;
+    VslSegmenter *m = NULL;
+    CHECK_OK(nn_params_new(&p, rt, 3));
+    CHECK_OK(vsl_segmenter_new(&m, p, &setup));
+    shake(p);
+    CHECK_OK(vsl_segment_predict(raw, NULL, rt, m, d.image, B, extents, NULL, 0));
+    setup.in_one_part = in_one_part;
+    CHECK_OK(vsl_segment_predict(whole, NULL, rt, m, d.image, B, extents, NULL, 0));
+    int cleared = 0;
+    for (int i = 0; i < B * K; i++) {
+        float *one = raw + i * VOXELS;
+        if (i % K == 1) {
+            CHECK_OK(vsl_largest_part(one, NULL, extents));
+        }
+        CHECK(memcmp(one, whole + i * VOXELS, VOXELS * sizeof *one) == 0);
+        for (int v = 0; v < VOXELS; v++) {
+            cleared += one[v] == 0;
+        }
+    }
+    CHECK(cleared > 0);
+    vsl_segmenter_free(&m);
+    nn_params_free(&p);
+}
+
 static VslDataset dataset_of(int64_t count, int64_t labelled)
 {
     const char *const names[K] = {"a", "b", "c"};
@@ -358,6 +390,7 @@ int main(void)
     RUN(stacked_features_train_the_perceptron_alone);
     RUN(gradients_of_the_rivals_are_those_of_central_differences);
     RUN(the_masked_auto_encoder_is_not_shown_what_it_predicts);
+    RUN(only_structures_in_one_part_lose_their_smaller_parts);
     RUN(several_levels_are_averaged_and_their_spread_is_told);
     RUN(a_joint_batch_begins_with_labelled_pictures);
     vsl_diffusion_free(&diffusion);
