@@ -24,6 +24,7 @@ PARTS = {
     "chest": {
         "title": "real chest films",
         "network": ["--network-width", "16", "--multipliers", "1,2,2,4", "--network-blocks", "1", "--attention-levels", "-1"],
+        "elsewhere": "data-manifests/chest-covid-right-lung.tsv",  # tested on as well: other hospitals
     },
     "simulator": {
         "title": "simulated chest films",
@@ -63,7 +64,8 @@ WORDS = {
     "joint": "joint, two heads",
 }
 COLUMNS = ["method", "labels", "subset", "seed", "pretrain_steps", "steps", "time", "dice", "iou", "hausdorff95_px",
-           "surface_mean_px", "hausdorff95_mm", "surface_mean_mm", "calibration_error", "structures", "films", "seconds"]
+           "surface_mean_px", "hausdorff95_mm", "surface_mean_mm", "calibration_error", "structures", "films", "seconds",
+           "elsewhere"]
 
 
 def arguments():
@@ -151,6 +153,28 @@ def run_folder(a, job):
     return pathlib.Path(a.out) / "runs" / "-".join(key(job))
 
 
+def evaluated(a, folder, data, films):
+    flags = ["--data-root", a.data_root] if a.data_root else []
+    text = vesal(a, "diffusion", "evaluate", "--model", str(folder), "--data", str(data), *flags, "--threads", "1", "--json",
+                 "--out", str(pathlib.Path(folder) / films), "--overwrite")
+    result = json.loads(text)
+    return result.get("result", result)
+
+
+def each_dice(result):
+    return ",".join(f"{s['structure']}={s['dice']:.4f}" for s in result["structures"] if s["films"] > 0)
+
+
+def scores(a, folder):
+    """The columns of the ledger that the test films fill."""
+    result = evaluated(a, folder, a.data, "films.tsv")
+    row = {c: result["mean"][c] for c in COLUMNS if c in result["mean"]}
+    row["structures"] = each_dice(result)
+    if "elsewhere" in PARTS[a.part]:
+        row["elsewhere"] = each_dice(evaluated(a, folder, HERE / PARTS[a.part]["elsewhere"], "elsewhere.tsv"))
+    return row
+
+
 def run_one(a, job):
     before, flags = METHODS[job["method"]]
     folder = run_folder(a, job)
@@ -163,16 +187,8 @@ def run_one(a, job):
           "--labels", str(job["labels"]), "--labels-seed", str(job["subset"]), "--seed", str(job["seed"]),
           "--steps", str(job["steps"]),
           "--save-every", "1000000", "--threads", "1", "--out", str(folder))
-    text = vesal(a, "diffusion", "evaluate", "--model", str(folder), *data_flags(a), "--threads", "1", "--json",
-                 "--out", str(folder / "films.tsv"), "--overwrite")
-    result = json.loads(text)
-    result = result.get("result", result)
-    mean = result["mean"]
-    row = dict(job, films=mean["films"], seconds=round(time.time() - began))
-    for c in COLUMNS:
-        if c in mean and c != "films":
-            row[c] = mean[c]
-    row["structures"] = ",".join(f"{s['structure']}={s['dice']:.4f}" for s in result["structures"])
+    row = dict(job, seconds=round(time.time() - began))
+    row.update(scores(a, folder))
     return row
 
 
@@ -203,7 +219,7 @@ def run_all(a):
             for row in concurrent.futures.as_completed([pool.submit(run_one, a, j) for j in some]):
                 row = row.result()
                 with open(ledger_path(a), "a") as f:
-                    f.write("\t".join(str(row[c]) for c in COLUMNS) + "\n")
+                    f.write("\t".join(str(row.get(c, "")) for c in COLUMNS) + "\n")
                 print(f"{row['method']} with {row['labels']} labels, subset {row['subset']}: Dice {row['dice']:.4f}",
                       flush=True)
 
@@ -211,10 +227,10 @@ def run_all(a):
 # --- report -----------------------------------------------------------------------------------------------------------
 
 
-def film_dice(a, row):
+def film_dice(a, row, table):
     """Mean Dice over structures of each test film of a run."""
     films = {}
-    with open(run_folder(a, row) / "films.tsv", newline="") as f:
+    with open(run_folder(a, row) / table, newline="") as f:
         for r in csv.DictReader(f, delimiter="\t"):
             films.setdefault(r["film"], []).append(float(r["dice"]))
     return {f: sum(v) / len(v) for f, v in films.items()}
@@ -314,7 +330,7 @@ def table(a, rows):
     return lines
 
 
-def differences(a, rows):
+def differences(a, rows, table="films.tsv"):
     lines = ["| labels | method | runs | difference to scratch, Dice points | 95 % interval |", "| --- | --- | --- | --- | --- |"]
     scratch = by_budget(rows, ("scratch", 0))
     for m in variants(rows):
@@ -324,7 +340,7 @@ def differences(a, rows):
                 continue
             d = []
             for k in both:
-                mine, theirs = film_dice(a, runs[k]), film_dice(a, scratch[n][k])
+                mine, theirs = film_dice(a, runs[k], table), film_dice(a, scratch[n][k], table)
                 d.append({f: 100 * (mine[f] - theirs[f]) for f in mine})
             value, low, high = paired(d)
             lines.append(f"| {n} | {words(m, rows)} | {len(both)} | {value:+.2f} | {low:+.2f} to {high:+.2f} |")
@@ -368,6 +384,23 @@ def others(rows):
                          f"| {px_and_mm(number('surface_mean_px'), number('surface_mean_mm'))} "
                          f"| {number('calibration_error'):.4f} | {parts} |")
     return lines
+
+
+def elsewhere(a, rows):
+    """Films of other hospitals: Dice of what their masks show, and paired differences."""
+    rows = [r for r in rows if r.get("elsewhere")]
+    if not rows:
+        return []
+    names = [part.split("=")[0] for part in rows[0]["elsewhere"].split(",")]
+    lines = ["", "## Films of another source", "",
+             f"The same models on the films of `{PARTS[a.part]['elsewhere']}`, whose masks no training has seen; pre-training",
+             "and self-training have seen the films.", "",
+             "| method | labels | " + " | ".join(n.replace("_", " ") for n in names) + " |", "| --- | --- |" + " --- |" * len(names)]
+    for m in variants(rows):
+        for n, runs in sorted(by_budget(rows, m).items()):
+            each = [dict(part.split("=") for part in r["elsewhere"].split(",")) for r in runs.values()]
+            lines.append(f"| {words(m, rows)} | {n} | " + " | ".join(f"{mean([float(e[k]) for e in each]):.4f}" for k in names) + " |")
+    return [*lines, "", *differences(a, rows, "elsewhere.tsv")]
 
 
 def picture(rows, path):
@@ -440,7 +473,7 @@ def report(a):
             "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
             *differences(a, rows), "",
             "Label efficiency: the labels that training from scratch needs for the same Dice (linear in their logarithm), over the", "labels that the method had:", "",
-            *efficiencies(rows), "", "Other numbers, means over runs:", "", *others(rows), *other_lengths(a, at_time)]
+            *efficiencies(rows), "", "Other numbers, means over runs:", "", *others(rows), *elsewhere(a, rows), *other_lengths(a, at_time)]
     (HERE / f"docs/ptdr-{a.part}.md").write_text("\n".join(text) + "\n")
     print("\n".join(text))
 
