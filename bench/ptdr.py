@@ -81,7 +81,7 @@ def arguments():
     p.add_argument("--first-subset", type=int, default=0)
     p.add_argument("--seeds", type=int, default=1)
     p.add_argument("--pretrain-steps", type=int, default=5000)
-    p.add_argument("--steps", type=int, default=600, help=f"of the training with labels, {BATCH} films each")
+    p.add_argument("--steps", type=int, default=1200, help=f"of the training with labels, {BATCH} films each")
     p.add_argument("--time", help="noise level of the training with labels")
     p.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
     p.add_argument("--only-report", action="store_true")

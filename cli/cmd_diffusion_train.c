@@ -100,7 +100,7 @@ static void set_label_defaults(TrainArgs *a)
     VslTrainOptions *t = &a->train;
     const int is_joint = a->own.task == TASK_JOINT;
     a->own.augment = a->own.augment ? a->own.augment : VSL_AUGMENT_STRONG;
-    t->steps = t->steps ? t->steps : is_joint ? 0 : a->teacher ? 1200 : 600; /* a teacher brings many more images */
+    t->steps = t->steps ? t->steps : is_joint ? 0 : a->teacher ? 2400 : 1200; /* a teacher brings many more images */
     t->batch = t->batch ? t->batch : is_joint ? 0 : 4;
     t->lr = t->lr > 0 ? t->lr : a->init && a->own.task == TASK_SEGMENT ? 4e-3 : 1e-3;
     t->schedule = t->schedule ? t->schedule : VSL_RATE_ONE_CYCLE;
@@ -470,8 +470,8 @@ const CliVerb cli_verb_diffusion_train = {
         "it saves its state and ends with exit code 75. Other settings for a folder that was begun are exit code 7. "
         "Started with RANK and WORLD_SIZE in the environment, as torchrun and Slurm do, several processes train "
         "together, each its --batch of every step; they must see the same --out. A manifest's columns are in "
-        "data-manifests/README.md. With masks to learn from (segment, stack) 600 steps of 4 images are the default "
-        "(1200 with --teacher), at a one-cycle rate of 0.001, or 0.004 for segment with --init, with an average of "
+        "data-manifests/README.md. With masks to learn from (segment, stack) 1200 steps of 4 images are the default "
+        "(2400 with --teacher), at a one-cycle rate of 0.001, or 0.004 for segment with --init, with an average of "
         "decay 0.97.",
     .example = "vesal diffusion train --data films/manifest.tsv --out model --size 64 --steps 2500",
     .cite = "Ho, Jain, Abbeel 2020, arXiv 2006.11239; Rousseau et al. 2023, arXiv 2307.14066",
