@@ -427,7 +427,7 @@ def picture(rows, path):
         curve = by_budget(rows, m)
         if not curve:
             continue
-        ink = inks[i % len(inks)]
+        ink = inks[list(METHODS).index(m[0])]  # a method has the same in every picture
         points = [(x(n), y(mean([float(r["dice"]) for r in runs.values()]))) for n, runs in sorted(curve.items())]
         s.append(f'<polyline fill="none" stroke="{ink}" stroke-width="2.5" points="{" ".join(f"{p:.1f},{q:.1f}" for p, q in points)}"/>')
         for n, runs in curve.items():
