@@ -117,8 +117,8 @@ def vesal(a, *words):
     return done.stdout
 
 
-def data_flags(a):
-    return ["--data", a.data] + (["--data-root", a.data_root] if a.data_root else [])
+def data_flags(a, data=None):
+    return ["--data", str(data or a.data)] + (["--data-root", a.data_root] if a.data_root else [])
 
 
 def pretrained(a, flags, threads):
@@ -154,9 +154,8 @@ def run_folder(a, job):
 
 
 def evaluated(a, folder, data, films):
-    flags = ["--data-root", a.data_root] if a.data_root else []
-    text = vesal(a, "diffusion", "evaluate", "--model", str(folder), "--data", str(data), *flags, "--threads", "1", "--json",
-                 "--out", str(pathlib.Path(folder) / films), "--overwrite")
+    text = vesal(a, "diffusion", "evaluate", "--model", str(folder), *data_flags(a, data), "--threads", "1", "--json", "--out",
+                 str(pathlib.Path(folder) / films), "--overwrite")
     result = json.loads(text)
     return result.get("result", result)
 

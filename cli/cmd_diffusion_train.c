@@ -104,7 +104,7 @@ static void set_label_defaults(TrainArgs *a)
     t->batch = t->batch ? t->batch : is_joint ? 0 : 4;
     t->lr = t->lr > 0 ? t->lr : a->init && a->own.task == TASK_SEGMENT ? 4e-3 : 1e-3;
     t->schedule = t->schedule ? t->schedule : VSL_RATE_ONE_CYCLE;
-    t->ema = t->ema > 0 ? t->ema : is_joint ? 0 : 0.97;
+    t->ema = vsl_option_is_given(t->ema) ? t->ema : is_joint ? 0 : 0.97;
 }
 
 static VslStatus resolve(TrainArgs *a)
@@ -138,7 +138,7 @@ out:
 /* A low level in the process's own terms, once the process is known. */
 static VslStatus resolve_segment(TrainArgs *a)
 {
-    if (!(a->segment.time > 0)) {
+    if (!vsl_option_is_given(a->segment.time)) {
         a->segment.time = a->diffusion.process == VSL_PROCESS_EDM    ? 0.2
                           : a->diffusion.process == VSL_PROCESS_FLOW ? 0.05
                                                                      : 0;

@@ -73,11 +73,13 @@ static VslStatus parse_one_part(CliSegmenter *m)
     while (at && at[0]) {
         const size_t length = strcspn(at, ",");
         int found = -1;
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)length, vsl_path_text(at).text);
         for (int i = 0; i < m->setup.structures; i++) {
             found = strlen(m->structure[i]) == length && strncmp(m->structure[i], at, length) == 0 ? i : found;
         }
         VSL_CHECK(found >= 0, VSL_E_FORMAT, "%s: model-one-part names '%s', which is none of its structures",
-                  vsl_path_text(path).text, vsl_path_text(at).text);
+                  vsl_path_text(path).text, name);
         m->in_one_part[found] = 1;
         at += length + (at[length] == ',');
     }

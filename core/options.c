@@ -32,7 +32,7 @@ static void set_field(void *opt, const VslOption *row, double value)
     }
 }
 
-static int is_given(double value)
+int vsl_option_is_given(double value)
 {
     return value != 0 || signbit(value);
 }
@@ -64,7 +64,7 @@ VslStatus vsl_options_resolve(void *opt, const VslOption *table)
 {
     VslStatus st = VSL_OK;
     for (const VslOption *row = table; row->flag; row++) {
-        if (is_given(get_field(opt, row))) {
+        if (vsl_option_is_given(get_field(opt, row))) {
             VSL_TRY(check_range(row, get_field(opt, row)));
         } else {
             set_field(opt, row, row->value);
@@ -110,7 +110,7 @@ out:
 void vsl_option_print(char *out, size_t size, const void *opt, const VslOption *row)
 {
     double value = get_field(opt, row);
-    value = is_given(value) ? value + 0.0 : row->value; /* -0.0 is typed as 0 */
+    value = vsl_option_is_given(value) ? value + 0.0 : row->value; /* -0.0 is typed as 0 */
     if (row->type == VSL_OPT_CHOICE) {
         const char *c = row->choices;
         for (int i = 1; i < (int)value && strchr(c, ','); i++) {

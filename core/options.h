@@ -30,6 +30,8 @@ typedef struct VslOption {
     const char *choices; /* "ssd,lncc,mi" for VSL_OPT_CHOICE, else NULL */
 } VslOption;
 
+/** Whether a field of a double says a value: a 0 that is not -0.0 does not. */
+VSL_API int vsl_option_is_given(double value);
 /** Replaces zero fields by their defaults and checks ranges. where names the struct in the sentence.
  * @return VSL_OK, VSL_E_ARG (sentence: flag, value found, range and unit expected). */
 VSL_API VSL_MUST_USE VslStatus vsl_options_resolve(void *opt, const VslOption *table);

@@ -54,6 +54,12 @@ for share in "" "--teacher four --teacher-share 0"; do
         --out "loss${share:+-squares}"
 done
 check "no other film is taught" [ "$(number loss-squares/metrics.json taught_images)" = 0 ]
+# A typed 0 is none of the defaults for labelled images (0.97 and 50).
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $common --task segment --init pretrained --labels 4 --steps 1 --ema 0 --time 0 --out zero
+check "no average" grep -q '^ema: 0\( \|$\)' zero/config.yaml
+check "no noise" grep -q '^time: 0\( \|$\)' zero/config.yaml
+exits 0 "$vesal" diffusion evaluate --model zero --data data/manifest.tsv
 check "the student's loss is less" compare "$(number loss-squares/metrics.json loss)" "<" \
     "$(number loss/metrics.json loss)"
 cp -r four changing
@@ -153,7 +159,7 @@ done
 check "parts are left out" [ "$(sha256sum <two-of-model/two_mask-ellipse.png)" != \
     "$(sha256sum <two-of-parts/two_mask-ellipse.png)" ]
 cp -r model hostile
-sed -i 's|^model-one-part: .*|model-one-part: disk,moon|' hostile/config.yaml
+sed -i 's|^model-one-part: .*|model-one-part: disk,moon,disk|' hostile/config.yaml
 exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png
 says "names 'moon', which is none of its structures"
 sed -i '/^model-one-part/d' hostile/config.yaml
