@@ -124,7 +124,7 @@ static VslStatus score_film(Table *t, Cli *cli, const CliSegmenter *model, const
     t->film[film] = name;
     for (int64_t r = 0; r < m->table.rows; r++) {
         for (int k = 0; k < model->setup.structures && strcmp(cell(m, r, "mask_of"), name) == 0; k++) {
-            if (strcmp(cell(m, r, "structure"), model->structure[k]) == 0) {
+            if (strcmp(cell(m, r, "structure"), model->structures.name[k]) == 0) {
                 VSL_TRY(cli_path_join(&path, root, cell(m, r, "file")));
                 VSL_TRY(score_mask(t, cli, &f, film, k, model->setup.structures, path.text, pixel_mm(m, row, &f)));
             }
@@ -247,9 +247,9 @@ static VslStatus report(Cli *cli, const Table *t, const CliSegmenter *m)
     }
     for (int k = 0; k < structures; k++) {
         each[k] = summary_of(t, k, structures);
-        json_array_append_new(list, summary_json(&each[k], m->structure[k]));
+        json_array_append_new(list, summary_json(&each[k], m->structures.name[k]));
         if (!cli->wants_json) {
-            print_summary(&each[k], m->structure[k]);
+            print_summary(&each[k], m->structures.name[k]);
         }
     }
     const Summary all = all_of(each, structures);
@@ -277,7 +277,7 @@ static VslStatus write_table(const char *path, const Table *t, const CliSegmente
         if (!t->has[i]) {
             continue;
         }
-        fprintf(out, "%s\t%s", t->film[i / structures], m->structure[i % structures]);
+        fprintf(out, "%s\t%s", t->film[i / structures], m->structures.name[i % structures]);
         for (int which = 0; which < 6; which++) {
             const double v = value_of(&t->score[i], which);
             fprintf(out, isnan(v) ? "\tn/a" : "\t%.6f", v);

@@ -82,7 +82,7 @@ static VslStatus plan(Outputs *o, const Cli *cli, const SegmentArgs *args, const
     VSL_TRY(cli_check_output(cli, o->uncertainty.text));
     VSL_TRY(cli_check_output(cli, o->json.text));
     for (int k = 0; k < m->setup.structures; k++) {
-        VSL_TRY(mask_path(&mask, args, o, m->structure[k]));
+        VSL_TRY(mask_path(&mask, args, o, m->structures.name[k]));
         VSL_TRY(cli_check_output(cli, mask.text));
     }
 out:
@@ -101,7 +101,7 @@ static VslStatus write_masks(const SegmentArgs *args, const Outputs *o, const Cl
         for (int64_t i = 0; i < voxels; i++) {
             mask.data[i] = f->probability.data[k * voxels + i] >= 0.5F ? inside : 0;
         }
-        VSL_TRY(mask_path(&path, args, o, m->structure[k]));
+        VSL_TRY(mask_path(&path, args, o, m->structures.name[k]));
         VSL_TRY(vsl_image_write_labels(path.text, &mask, NULL));
     }
 out:
@@ -173,7 +173,7 @@ static VslStatus film_json(json_t **out, const Cli *cli, const SegmentArgs *args
     json_t *input = NULL, *structures = json_array();
     VSL_TRY(cli_json_input(&input, film));
     for (int k = 0; k < m->setup.structures; k++) {
-        json_array_append_new(structures, structure_json(f, k, m->structure[k]));
+        json_array_append_new(structures, structure_json(f, k, m->structures.name[k]));
     }
     *out = json_object();
     json_object_set_new(*out, "generator", cli_json_generator(cli));
@@ -205,7 +205,7 @@ static VslStatus segment_film(Cli *cli, const SegmentArgs *args, const CliSegmen
         printf("%s", o.stem);
         for (int k = 0; k < m->setup.structures; k++) {
             const json_t *one = json_array_get(json_object_get(about, "structures"), (size_t)k);
-            printf("\t%s %lld", m->structure[k], (long long)json_integer_value(json_object_get(one, "pixels")));
+            printf("\t%s %lld", m->structures.name[k], (long long)json_integer_value(json_object_get(one, "pixels")));
         }
         printf("\n");
     }

@@ -73,7 +73,7 @@ static const CliFlag flags[] = {
     {"out", CLI_TEXT, offsetof(TrainArgs, out), "FOLDER", 0,
      "of the model; an unfinished one is gone on with (needed)"},
     {"init", CLI_TEXT, offsetof(TrainArgs, init), "FOLDER", 0,
-     "model whose network, noise process and weights it starts from"},
+     "model whose network, noise process and weights it starts from; outputs for masks go by their structure's name"},
     {"teacher", CLI_TEXT, offsetof(TrainArgs, teacher), "FOLDER[,FOLDER,..]", 0,
      "segmentation models whose mean answer stands for the masks of all other images to learn from (self-training)"},
     {"config", CLI_TEXT, offsetof(TrainArgs, config), "FILE", 0,
@@ -189,6 +189,21 @@ static VslStatus take_init(TrainArgs *a, CliModel *init, char *size, size_t room
               a->size, vsl_path_text(a->init).text, size);
     a->size = size;
 out:
+    return st;
+}
+
+/* A segmentation model's head, for the structures of these data. */
+static VslStatus take_head(CliModel *init, const VslDataset *data)
+{
+    VslStatus st = VSL_OK;
+    CliStructures known = {0};
+    if (vsl_config_find(&init->config, "model-structures")) {
+        VSL_TRY(cli_segment_structures_get(&known, &init->config, init->config_path.text));
+        VSL_TRY(vsl_segment_head_for(&init->weights, known.name, known.count, (const char *const *)data->mask_name,
+                                     data->masks));
+    }
+out:
+    cli_segment_structures_free(&known);
     return st;
 }
 
@@ -401,6 +416,9 @@ static VslStatus run(Cli *cli, void *user)
                             .parts = ",train,validation,",
                             .validation = a->own.validation};
     VSL_TRY(cli_data_read(cli, &data, &about, &how));
+    if (wants_masks(a)) {
+        VSL_TRY(take_head(&init, &data));
+    }
     VSL_TRY(make_parts(&parts, cli, a, &data));
     VSL_TRY(make_unet(&a->unet, &data));
     VSL_TRY(vsl_diffusion_new(&process, &a->diffusion));

@@ -44,26 +44,32 @@ out:
     return st;
 }
 
-static VslStatus parse_structures(CliSegmenter *m)
+VslStatus cli_segment_structures_get(CliStructures *out, const VslConfig *config, const char *path)
 {
     VslStatus st = VSL_OK;
-    const char *path = m->model.config_path.text, *names = vsl_config_find(&m->model.config, "model-structures");
+    const char *names = vsl_config_find(config, "model-structures");
     VSL_CHECK(names && names[0], VSL_E_FORMAT, "%s: names no structures", vsl_path_text(path).text);
-    VSL_TRY(VSL_NEW(&m->names, (int64_t)strlen(names) + 1, "names of structures"));
-    strcpy(m->names, names);
-    for (char *at = m->names; at;) {
+    VSL_TRY(VSL_NEW(&out->names, (int64_t)strlen(names) + 1, "names of structures"));
+    strcpy(out->names, names);
+    for (char *at = out->names; at;) {
         char *comma = strchr(at, ',');
         if (comma) {
             *comma = 0;
         }
-        VSL_CHECK(at[0] && !strchr(at, '/') && m->setup.structures < CLI_MOST_STRUCTURES, VSL_E_FORMAT,
+        VSL_CHECK(at[0] && !strchr(at, '/') && out->count < CLI_MOST_STRUCTURES, VSL_E_FORMAT,
                   "%s: '%s' is no list of 1 to %d structures", vsl_path_text(path).text, vsl_path_text(names).text,
                   CLI_MOST_STRUCTURES);
-        m->structure[m->setup.structures++] = at;
+        out->name[out->count++] = at;
         at = comma ? comma + 1 : NULL;
     }
 out:
     return st;
+}
+
+void cli_segment_structures_free(CliStructures *s)
+{
+    vsl_free(s->names);
+    *s = (CliStructures){0};
 }
 
 static VslStatus parse_one_part(CliSegmenter *m)
@@ -76,7 +82,8 @@ static VslStatus parse_one_part(CliSegmenter *m)
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)length, vsl_path_text(at).text);
         for (int i = 0; i < m->setup.structures; i++) {
-            found = strlen(m->structure[i]) == length && strncmp(m->structure[i], at, length) == 0 ? i : found;
+            found =
+                strlen(m->structures.name[i]) == length && strncmp(m->structures.name[i], at, length) == 0 ? i : found;
         }
         VSL_CHECK(found >= 0, VSL_E_FORMAT, "%s: model-one-part names '%s', which is none of its structures",
                   vsl_path_text(path).text, name);
@@ -140,7 +147,8 @@ VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *fold
     VSL_TRY(cli_model_read(&m->model, folder, NULL));
     const char *path = m->model.config_path.text;
     VSL_TRY(parse_kind(&m->setup.kind, &m->model, folder));
-    VSL_TRY(parse_structures(m));
+    VSL_TRY(cli_segment_structures_get(&m->structures, &m->model.config, m->model.config_path.text));
+    m->setup.structures = m->structures.count;
     VSL_TRY(parse_one_part(m));
     VSL_TRY(cli_settings_get_unet(&m->unet, m->n, &m->model.config, path));
     VSL_TRY(cli_settings_get_table(&m->process, &m->model.config, vsl_diffusion_option_table, path));
@@ -169,7 +177,7 @@ void cli_segmenter_close(CliSegmenter *m)
     nn_runtime_close(&m->rt);
     vsl_diffusion_free(&m->diffusion);
     cli_model_free(&m->model);
-    vsl_free(m->names);
+    cli_segment_structures_free(&m->structures);
     *m = (CliSegmenter){0};
 }
 

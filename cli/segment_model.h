@@ -11,6 +11,12 @@
 
 enum { CLI_MOST_STRUCTURES = 64 };
 
+typedef struct CliStructures { /* {0} is empty */
+    char *names;               /* owner of the names */
+    const char *name[CLI_MOST_STRUCTURES];
+    int count;
+} CliStructures;
+
 typedef struct CliSegmenter { /* {0} is empty; not to be moved: its parts point to each other */
     CliModel model;
     VslUnetOptions unet;
@@ -25,8 +31,7 @@ typedef struct CliSegmenter { /* {0} is empty; not to be moved: its parts point 
     double levels[VSL_SEGMENT_TIMES];
     int level_count;
     int is_averaged; /* 1: probabilities are of all levels, 0: of the trained one, and all tell the spread */
-    char *names;     /* owner of the structures' names */
-    const char *structure[CLI_MOST_STRUCTURES];
+    CliStructures structures;
     unsigned char in_one_part[CLI_MOST_STRUCTURES];
 } CliSegmenter;
 
@@ -39,6 +44,10 @@ void cli_segmenter_close(CliSegmenter *m);
 /** The names of the structures, and of those that lie in one part, into a model's configuration. */
 VSL_MUST_USE VslStatus cli_segment_settings_put(CliSettings *s, const char *const *structure, int structures,
                                                 const unsigned char *in_one_part);
+
+/** Those of a segmentation model's configuration; path is for sentences. @return VSL_E_FORMAT, VSL_E_NOMEM. */
+VSL_MUST_USE VslStatus cli_segment_structures_get(CliStructures *out, const VslConfig *config, const char *path);
+void cli_segment_structures_free(CliStructures *s);
 
 /** What is predicted for one film, on its own grid. {0} is empty. */
 typedef struct CliFilm {

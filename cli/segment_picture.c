@@ -94,7 +94,7 @@ static void draw_names(Page *page, const CliSegmenter *m, double y)
     double x = EDGE;
     for (int k = 0; k < m->setup.structures; k++) {
         char name[64];
-        snprintf(name, sizeof name, "%s", m->structure[k]);
+        snprintf(name, sizeof name, "%s", m->structures.name[k]);
         for (char *c = name; *c; c++) {
             *c = *c == '_' ? ' ' : *c;
         }

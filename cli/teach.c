@@ -19,9 +19,9 @@ static VslStatus check_fits(const CliSegmenter *m, const VslDataset *data, const
     VSL_CHECK(m->setup.structures == data->masks, VSL_E_ARG, "--teacher %s: knows %d structures, the data have %d",
               vsl_path_text(folder).text, m->setup.structures, data->masks);
     for (int k = 0; k < data->masks; k++) {
-        VSL_CHECK(strcmp(m->structure[k], data->mask_name[k]) == 0, VSL_E_ARG,
+        VSL_CHECK(strcmp(m->structures.name[k], data->mask_name[k]) == 0, VSL_E_ARG,
                   "--teacher %s: its structure %d is '%s', that of the data '%s'", vsl_path_text(folder).text, k + 1,
-                  m->structure[k], data->mask_name[k]);
+                  m->structures.name[k], data->mask_name[k]);
     }
 out:
     return st;

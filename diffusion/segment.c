@@ -78,6 +78,54 @@ void vsl_segment_rates(NnParams *p, const VslSegmentSetup *setup)
     nn_params_rate(p, "segment.", setup->kind == VSL_SEGMENT_STACK ? 1 : setup->opt->head_rate);
 }
 
+static int place_of(const char *name, const char *const *names, int count)
+{
+    int at = 0;
+    while (at < count && strcmp(names[at], name) != 0) {
+        at++;
+    }
+    return at < count ? at : -1;
+}
+
+VslStatus vsl_segment_head_for(VslWeights *w, const char *const *have, int have_count, const char *const *want,
+                               int want_count)
+{
+    static const char *const names[] = {"segment.head.weight", "segment.head.bias"};
+    VslStatus st = VSL_OK;
+    float *data[2] = {NULL, NULL};
+    VslWeight *item[2] = {NULL, NULL};
+    int64_t row[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        const VslWeight *found = vsl_weights_find(w, names[i]);
+        if (!found) {
+            goto out;
+        }
+        item[i] = &w->item[found - w->item];
+        VSL_CHECK(item[i]->rank > 0 && item[i]->n[0] == have_count, VSL_E_FORMAT,
+                  "%s has %lld outputs, expected one for each of %d structures", names[i],
+                  (long long)(item[i]->rank > 0 ? item[i]->n[0] : 0), have_count);
+        row[i] = item[i]->count / have_count;
+        VSL_TRY(VSL_NEW0(&data[i], want_count * row[i], "the head of other structures"));
+        for (int k = 0; k < want_count; k++) {
+            const int from = place_of(want[k], have, have_count);
+            if (from >= 0) {
+                memcpy(data[i] + k * row[i], item[i]->data + from * row[i], (size_t)row[i] * sizeof **data);
+            }
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        vsl_free(item[i]->data);
+        item[i]->data = data[i];
+        item[i]->n[0] = want_count;
+        item[i]->count = want_count * row[i];
+        data[i] = NULL;
+    }
+out:
+    vsl_free(data[0]);
+    vsl_free(data[1]);
+    return st;
+}
+
 /* x at a level without noise: the network's usual scale and time */
 static VslUnetInput clean_input(NnScope *s, const VslLevel *level, NnTensor *x)
 {

@@ -15,6 +15,17 @@ check "the network is the pre-trained one's" grep -q '^network-width: 8 ' model/
 check "every disk and ellipse is in one part" grep -q '^model-one-part: .*disk,ellipse' model/config.yaml
 check "structures in their order" grep -q '^model-structures: .*disk,ellipse' model/config.yaml
 
+# Trained on: the output of a structure goes where the new data have it, of another name it begins at zero.
+awk -F'\t' -v OFS='\t' '{ for (i = 1; i <= NF; i++) if ($i == "ellipse") $i = "annulus" } 1' data/manifest.tsv >data/annulus.tsv
+exits 0 "$vesal" diffusion train --data data/annulus.tsv --task segment --init model --steps 1 --lr 1e-9 --ema 0 \
+    --threads 1 --out further
+check "another name, another order" grep -q '^model-structures: .*annulus,disk' further/config.yaml
+exits 0 "$vesal" diffusion evaluate --model model --data data/manifest.tsv --threads 1
+grep '^disk' out.txt >disk.txt
+exits 0 "$vesal" diffusion evaluate --model further --data data/annulus.tsv --threads 1
+check "the disk is found as before" grep -qxF "$(cat disk.txt)" out.txt
+check "an ellipse is no annulus yet" [ "$(awk '$1 == "annulus" { print ($3 < 0.5) }' out.txt)" = 1 ]
+
 exits 0 "$vesal" diffusion train --config model/config.yaml --out again --threads 1
 check "a model's own configuration makes it again" cmp model/weights.safetensors again/weights.safetensors
 
