@@ -228,9 +228,35 @@ out:
     return st;
 }
 
-static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *a, const VslTask *task,
-                               const VslDiffusion *process, const VslDataset *data, const unsigned char *in_one_part,
-                               const CliDataAbout *about, const NnGroup *group)
+typedef struct Material { /* {0} is empty */
+    VslDataset data;
+    CliDataAbout about;
+    VslSubset train, labelled, validation;
+    VslSubset taught;         /* labelled ones and the teacher's */
+    const VslSubset *sampled; /* what batches are made of */
+    unsigned char in_one_part[CLI_MOST_STRUCTURES];
+    VslAugmentedSource *source;
+} Material;
+
+static void material_free(Material *m)
+{
+    vsl_augmented_source_free(&m->source);
+    vsl_subset_free(&m->train);
+    vsl_subset_free(&m->labelled);
+    vsl_subset_free(&m->taught);
+    vsl_subset_free(&m->validation);
+    vsl_dataset_free(&m->data);
+}
+
+typedef struct Tasks { /* setups live as long as the task */
+    VslDiffusion *process;
+    VslPretextSetup pretext;
+    VslSegmentSetup segment;
+    VslTask task;
+} Tasks;
+
+static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *a, const Tasks *tasks,
+                               const Material *m, const NnGroup *group)
 {
     VslStatus st = VSL_OK;
     char seed[32], threads[32], ranks[32] = "";
@@ -249,16 +275,16 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
         VSL_TRY(cli_settings_put_table(s, &a->label, label_table));
         VSL_TRY(cli_settings_put_table(s, &a->segment, vsl_segment_option_table));
     }
-    VSL_TRY(cli_settings_put_unet(s, &a->unet, data->n));
-    VSL_TRY(cli_settings_put_table(s, vsl_diffusion_options(process), vsl_diffusion_option_table));
+    VSL_TRY(cli_settings_put_unet(s, &a->unet, m->data.n));
+    VSL_TRY(cli_settings_put_table(s, vsl_diffusion_options(tasks->process), vsl_diffusion_option_table));
     VSL_TRY(cli_settings_put(s, "seed", seed, NULL));
     VSL_TRY(cli_settings_put(s, "threads", threads, NULL));
     VSL_TRY(cli_settings_put(s, "device", cli->device ? cli->device : "auto", NULL));
-    VSL_TRY(cli_settings_put(s, "model-task", task->name, NULL));
+    VSL_TRY(cli_settings_put(s, "model-task", tasks->task.name, NULL));
     if (wants_masks(a)) {
-        VSL_TRY(cli_segment_settings_put(s, (const char *const *)data->mask_name, data->masks, in_one_part));
+        VSL_TRY(cli_segment_settings_put(s, (const char *const *)m->data.mask_name, m->data.masks, m->in_one_part));
     }
-    VSL_TRY(cli_settings_put(s, "model-data-sha256", about->sha256, "of names, subjects, parts and contents"));
+    VSL_TRY(cli_settings_put(s, "model-data-sha256", m->about.sha256, "of names, subjects, parts and contents"));
     if (a->teacher) { /* its answers are made anew when an unfinished training goes on */
         char digests[CLI_MOST_TEACHERS * (VSL_SHA256_HEX + 1)];
         VSL_TRY(cli_teachers_digest(digests, sizeof digests, a->teacher));
@@ -273,24 +299,18 @@ out:
     return st;
 }
 
-typedef struct Tasks { /* setups live as long as the task */
-    VslPretextSetup pretext;
-    VslSegmentSetup segment;
-    VslTask task;
-} Tasks;
-
-static void make_task(Tasks *t, const TrainArgs *a, const VslDiffusion *process, int structures)
+static void make_task(Tasks *t, const TrainArgs *a, int structures)
 {
     if (wants_masks(a)) {
         t->segment = (VslSegmentSetup){.kind = (VslSegmentKind)(a->own.task - TASK_SEGMENT + VSL_SEGMENT_FINE_TUNE),
                                        .unet = &a->unet,
-                                       .diffusion = process,
+                                       .diffusion = t->process,
                                        .opt = &a->segment,
                                        .structures = structures,
                                        .has_soft_masks = a->teacher != NULL};
         t->task = vsl_segment_task(&t->segment);
     } else {
-        t->pretext = (VslPretextSetup){(VslPretextKind)a->own.task, &a->unet, process};
+        t->pretext = (VslPretextSetup){(VslPretextKind)a->own.task, &a->unet, t->process};
         t->task = vsl_pretext_task(&t->pretext);
     }
 }
@@ -302,65 +322,49 @@ static VslStatus set_rates(VslTrainer *t, void *user)
     return VSL_OK;
 }
 
-typedef struct Parts { /* of the data */
-    VslSubset train, labelled, validation;
-    VslSubset taught;         /* labelled ones and the teacher's */
-    const VslSubset *sampled; /* what batches are made of */
-    unsigned char in_one_part[CLI_MOST_STRUCTURES];
-    VslAugmentedSource *source;
-} Parts;
-
-static void parts_free(Parts *p)
-{
-    vsl_augmented_source_free(&p->source);
-    vsl_subset_free(&p->train);
-    vsl_subset_free(&p->labelled);
-    vsl_subset_free(&p->taught);
-    vsl_subset_free(&p->validation);
-}
-
-static VslStatus make_parts(Parts *p, Cli *cli, const TrainArgs *a, VslDataset *data)
+static VslStatus sort_out(Material *m, Cli *cli, const TrainArgs *a)
 {
     VslStatus st = VSL_OK;
     VslSubset labelled = {0};
     const VslAugment change = vsl_augment_preset((VslAugmentStrength)a->own.augment);
-    VSL_TRY(vsl_subset_of(&p->train, data, VSL_SPLIT_TRAIN, 0));
-    VSL_TRY(vsl_subset_of(&p->validation, data, VSL_SPLIT_VALIDATION, wants_masks(a)));
+    VSL_TRY(vsl_subset_of(&m->train, &m->data, VSL_SPLIT_TRAIN, 0));
+    VSL_TRY(vsl_subset_of(&m->validation, &m->data, VSL_SPLIT_VALIDATION, wants_masks(a)));
     if (wants_masks(a)) {
-        VSL_TRY(vsl_subset_of(&labelled, data, VSL_SPLIT_TRAIN, 1));
+        VSL_TRY(vsl_subset_of(&labelled, &m->data, VSL_SPLIT_TRAIN, 1));
         VSL_CHECK(labelled.count > 0, VSL_E_ARG, "%s: no image to learn from has masks", vsl_path_text(a->data).text);
-        VSL_TRY(vsl_subset_draw(&p->labelled, data, &labelled, a->label.labels ? a->label.labels : labelled.count,
+        VSL_TRY(vsl_subset_draw(&m->labelled, &m->data, &labelled, a->label.labels ? a->label.labels : labelled.count,
                                 (uint64_t)a->label.seed));
         if (a->label.one_part == ONE_PART_AUTO) {
-            VSL_TRY(vsl_dataset_in_one_part(p->in_one_part, data, &p->labelled));
+            VSL_TRY(vsl_dataset_in_one_part(m->in_one_part, &m->data, &m->labelled));
         }
     }
-    VSL_CHECK(p->train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
-              vsl_path_text(a->data).text, (long long)p->validation.count);
+    VSL_CHECK(m->train.count > 0, VSL_E_ARG, "%s: no image is left to learn from: all %lld are for validation",
+              vsl_path_text(a->data).text, (long long)m->validation.count);
     if (a->teacher) {
-        VSL_TRY(cli_teach(cli, &p->taught, data, &p->labelled, a->teacher, a->label.share));
+        VSL_TRY(cli_teach(cli, &m->taught, &m->data, &m->labelled, a->teacher, a->label.share));
     }
-    p->sampled = a->teacher ? &p->taught : wants_masks(a) && a->own.task != TASK_JOINT ? &p->labelled : &p->train;
-    VSL_TRY(vsl_augmented_source_new(&p->source, data, p->sampled, a->own.task == TASK_JOINT ? &p->labelled : NULL,
+    m->sampled = a->teacher ? &m->taught : wants_masks(a) && a->own.task != TASK_JOINT ? &m->labelled : &m->train;
+    VSL_TRY(vsl_augmented_source_new(&m->source, &m->data, m->sampled, a->own.task == TASK_JOINT ? &m->labelled : NULL,
                                      a->train.batch, &change, cli->seed));
 out:
     vsl_subset_free(&labelled);
     return st;
 }
 
-static void say_counts(const Cli *cli, const VslDataset *data, const Parts *p)
+static void say_counts(const Cli *cli, const Material *m)
 {
+    const VslDataset *data = &m->data;
     char third[32] = "";
     if (data->n[2] > 1) {
         snprintf(third, sizeof third, "x%lld", (long long)data->n[2]);
     }
-    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)p->sampled->count,
-             (long long)data->n[0], (long long)data->n[1], third, (long long)p->validation.count);
+    cli_note(cli, "%lld images of %lldx%lld%s to learn from, %lld for validation", (long long)m->sampled->count,
+             (long long)data->n[0], (long long)data->n[1], third, (long long)m->validation.count);
     char names[512] = "";
     size_t at = 0;
-    for (int m = 0; m < data->masks && at < sizeof names; m++) {
-        if (p->in_one_part[m]) {
-            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", data->mask_name[m]);
+    for (int k = 0; k < data->masks && at < sizeof names; k++) {
+        if (m->in_one_part[k]) {
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", at ? ", " : "", data->mask_name[k]);
         }
     }
     if (at > 0) {
@@ -370,18 +374,18 @@ static void say_counts(const Cli *cli, const VslDataset *data, const Parts *p)
 }
 
 /* What was learnt from, for metrics.json; the names of labelled images where some were drawn. */
-static json_t *describe(const TrainArgs *a, const VslDataset *data, const CliDataAbout *about, const Parts *p)
+static json_t *describe(const TrainArgs *a, const Material *m)
 {
-    json_t *out = json_pack("{s:s,s:I,s:I,s:I}", "data_sha256", about->sha256, "training_images",
-                            (json_int_t)p->train.count, "labelled_images", (json_int_t)p->labelled.count,
-                            "validation_images", (json_int_t)p->validation.count);
+    json_t *out = json_pack("{s:s,s:I,s:I,s:I}", "data_sha256", m->about.sha256, "training_images",
+                            (json_int_t)m->train.count, "labelled_images", (json_int_t)m->labelled.count,
+                            "validation_images", (json_int_t)m->validation.count);
     if (a->teacher) {
-        json_object_set_new(out, "taught_images", json_integer((json_int_t)(p->taught.count - p->labelled.count)));
+        json_object_set_new(out, "taught_images", json_integer((json_int_t)(m->taught.count - m->labelled.count)));
     }
     if (a->label.labels > 0) {
         json_t *names = json_array();
-        for (int64_t i = 0; i < p->labelled.count; i++) {
-            json_array_append_new(names, json_string(data->item[p->labelled.item[i]].name));
+        for (int64_t i = 0; i < m->labelled.count; i++) {
+            json_array_append_new(names, json_string(m->data.item[m->labelled.item[i]].name));
         }
         json_object_set_new(out, "labelled", names);
     }
@@ -392,12 +396,9 @@ static VslStatus run(Cli *cli, void *user)
 {
     VslStatus st = VSL_OK;
     TrainArgs *a = user;
-    VslDataset data = {0};
-    CliDataAbout about = {0};
     CliModel init = {0};
-    Parts parts = {0};
+    Material m = {0};
     Tasks tasks = {0};
-    VslDiffusion *process = NULL;
     NnRuntime *rt = NULL;
     NnGroup *group = NULL;
     CliSettings settings = {0};
@@ -415,59 +416,58 @@ static VslStatus run(Cli *cli, void *user)
                             .with_masks = wants_masks(a),
                             .parts = ",train,validation,",
                             .validation = a->own.validation};
-    VSL_TRY(cli_data_read(cli, &data, &about, &how));
+    VSL_TRY(cli_data_read(cli, &m.data, &m.about, &how));
     if (wants_masks(a)) {
-        VSL_TRY(take_head(&init, &data));
+        VSL_TRY(take_head(&init, &m.data));
     }
-    VSL_TRY(make_parts(&parts, cli, a, &data));
-    VSL_TRY(make_unet(&a->unet, &data));
-    VSL_TRY(vsl_diffusion_new(&process, &a->diffusion));
+    VSL_TRY(sort_out(&m, cli, a));
+    VSL_TRY(make_unet(&a->unet, &m.data));
+    VSL_TRY(vsl_diffusion_new(&tasks.process, &a->diffusion));
     VSL_TRY(nn_runtime_open(&rt, cli->device ? cli->device : "auto", a->own.precision == 2 ? NN_BF16 : NN_FLOAT32,
                             cli->threads));
     VSL_TRY(cli_train_group(cli, &group, rt, a->meet));
-    say_counts(cli, &data, &parts);
-    make_task(&tasks, a, process, data.masks);
-    const VslSource source = vsl_augmented_source(parts.source);
-    VslSubsetSource plain = {.data = &data, .subset = &parts.validation, .is_ordered = 1};
+    say_counts(cli, &m);
+    make_task(&tasks, a, m.data.masks);
+    const VslSource source = vsl_augmented_source(m.source);
+    VslSubsetSource plain = {.data = &m.data, .subset = &m.validation, .is_ordered = 1};
     const VslSource looked_at = vsl_subset_source(&plain);
-    VSL_TRY(make_settings(&settings, cli, a, &tasks.task, process, &data, parts.in_one_part, &about, group));
+    VSL_TRY(make_settings(&settings, cli, a, &tasks, &m, group));
     job.folder = a->out;
     job.settings = settings.text;
     job.setup = (VslTrainSetup){.rt = rt,
                                 .task = &tasks.task,
                                 .source = &source,
                                 .validation = &looked_at,
-                                .validation_count = parts.validation.count,
+                                .validation_count = m.validation.count,
                                 .opt = &a->train,
                                 .group = group,
                                 .seed = cli->seed};
     job.start = a->init ? &init.weights : NULL;
     job.prepare = wants_masks(a) ? set_rates : NULL;
     job.user = &tasks;
-    job.about = describe(a, &data, &about, &parts);
+    job.about = describe(a, &m);
     VSL_TRY(cli_train(cli, NULL, &job));
     if (!cli->wants_json && cli->result) { /* the first rank's */
-        const json_t *m = cli->result;
-        printf("%s: %lld steps, loss %.4g", a->out, (long long)json_integer_value(json_object_get(m, "steps")),
-               json_number_value(json_object_get(m, "loss")));
-        if (json_is_number(json_object_get(m, "validation"))) {
-            printf(", validation %.4g", json_number_value(json_object_get(m, "validation")));
+        const json_t *got = cli->result;
+        printf("%s: %lld steps, loss %.4g", a->out, (long long)json_integer_value(json_object_get(got, "steps")),
+               json_number_value(json_object_get(got, "loss")));
+        if (json_is_number(json_object_get(got, "validation"))) {
+            printf(", validation %.4g", json_number_value(json_object_get(got, "validation")));
         }
-        if (json_is_true(json_object_get(m, "stopped_early"))) {
+        if (json_is_true(json_object_get(got, "stopped_early"))) {
             printf(", stopped early, weights of step %lld kept",
-                   (long long)json_integer_value(json_object_get(m, "best_step")));
+                   (long long)json_integer_value(json_object_get(got, "best_step")));
         }
-        printf(", %.1f images/s\n", json_number_value(json_object_get(m, "samples_per_s")));
+        printf(", %.1f images/s\n", json_number_value(json_object_get(got, "samples_per_s")));
     }
 out:
     json_decref(job.about);
     cli_settings_free(&settings);
-    parts_free(&parts);
-    vsl_diffusion_free(&process);
+    material_free(&m);
+    vsl_diffusion_free(&tasks.process);
     nn_group_close(&group);
     nn_runtime_close(&rt);
     cli_model_free(&init);
-    vsl_dataset_free(&data);
     return st;
 }
 
