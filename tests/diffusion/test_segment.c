@@ -408,6 +408,7 @@ int main(void)
     CHECK_OK(vsl_diffusion_new(&diffusion, &ddpm));
     CHECK_OK(vsl_options_resolve(&options, vsl_segment_option_table));
     RUN(the_loss_is_cross_entropy_and_soft_dice);
+    RUN(a_head_follows_its_structures_by_name);
     RUN(soft_masks_are_matched_not_hardened);
     RUN(gradients_of_fine_tuning_are_those_of_central_differences);
     RUN(gradients_of_the_joint_model_are_those_of_central_differences);
