@@ -441,10 +441,10 @@ def without_labels(a):
 
 
 def picture(rows, path):
-    """Dice over labels: rings, joined by lines, are means of a method; one dot a run."""
+    """Dice over labels: rings are means of a method, joined where none was passed over; one dot a run."""
     inks = ["#666666", "#b5b5b5", "#d1495b", "#8f2d56", "#30638e", "#9a8c5a", "#3f8efc",
             "#1b3a8c", "#00798c", "#edae49", "#6a994e", "#7b5ea7", "#e89aa4"]
-    wide, high, left, top, right, bottom = 860, 440, 70, 30, 300, 60
+    wide, high, left, top, right, bottom = 920, 440, 70, 30, 360, 60
     values = [float(r["dice"]) for r in rows if int(r["labels"]) > 0]
     low, most = math.floor(20 * min(values)) / 20, math.ceil(50 * max(values)) / 50
     budgets = sorted({int(r["labels"]) for r in rows if int(r["labels"]) > 0})
@@ -466,8 +466,12 @@ def picture(rows, path):
         if not curve:
             continue
         ink = inks[list(METHODS).index(m[0])]  # a method has the same in every picture
-        points = [(x(n), y(mean([float(r["dice"]) for r in runs.values()]))) for n, runs in sorted(curve.items())]
-        s.append(f'<polyline fill="none" stroke="{ink}" stroke-width="2.5" points="{" ".join(f"{p:.1f},{q:.1f}" for p, q in points)}"/>')
+        at = {n: (x(n), y(mean([float(r["dice"]) for r in runs.values()]))) for n, runs in sorted(curve.items())}
+        points = list(at.values())
+        for n, after in zip(budgets, budgets[1:]):
+            if n in at and after in at:
+                (x0, y0), (x1, y1) = at[n], at[after]
+                s.append(f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{ink}" stroke-width="2.5"/>')
         for n, runs in curve.items():
             for r in runs.values():
                 s.append(f'<circle cx="{x(n):.1f}" cy="{y(float(r["dice"])):.1f}" r="3" fill="{ink}" fill-opacity="0.55"/>')
@@ -505,6 +509,8 @@ def report(a):
             f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. Self-trained: a second training, from the",
             "same start and twice as long, by the answers of the first (or the mean answer of three, which differ in their seed)",
             "for the surer half of the films without masks beside the labelled films.",
+            *([f"Simulated masks first: between pre-training and the labelled films, {DRAWN_STEPS} steps of {BATCH} on 600 simulated films and",
+               "their masks."] if any("drawn" in r["method"] for r in rows) else []),
             "In brackets: how many runs (subsets of labelled films x seeds); where methods have different ones, compare them by",
             "the paired differences.", "",
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
