@@ -20,12 +20,13 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
+DRAWN_FILMS, DRAWN_STEPS = 600, 2400  # simulated, with their masks, between pre-training and the few labels
 PARTS = {
     "chest": {
         "title": "real chest films",
         "network": ["--network-width", "16", "--multipliers", "1,2,2,4", "--network-blocks", "1", "--attention-levels", "-1"],
         "elsewhere": "data-manifests/chest-covid-right-lung.tsv",  # tested on as well: other hospitals
-        "drawn": ["--modality", "radiograph", "--subjects", "600", "--size", "128,128", "--seed", "7"],
+        "drawn": ["--modality", "radiograph", "--subjects", str(DRAWN_FILMS), "--size", "128,128", "--seed", "7"],
     },
     "simulator": {
         "title": "simulated chest films",
@@ -56,7 +57,6 @@ METHODS = {
 # Whose models of the same labels and subset, and how many of them (seeds from the student's on); trained twice as long.
 TEACHERS = {"scratch-self": ("scratch", 1), "ptdr-self": ("ptdr", 1), "ptdr-self-3": ("ptdr", 3),
             "ptdr-drawn-self": ("ptdr-drawn", 1)}
-DRAWN_STEPS = 2400  # on simulated films with their masks, between pre-training and the few labels
 WORDS = {
     "scratch": "from scratch",
     "scratch-self": "from scratch, self-trained",
@@ -97,6 +97,8 @@ def arguments():
     a = p.parse_args()
     a.out = a.out or str(HERE / f"build/bench/ptdr-{a.part}")
     a.network = PARTS[a.part]["network"]
+    if "drawn" in a.methods and "drawn" not in PARTS[a.part]:
+        p.error(f"simulated masks come first for real films; {a.part} has masks enough")
     if not a.data:
         a.data = str(pathlib.Path(a.out) / "films/manifest.tsv" if a.part == "simulator" else
                      HERE / "data-manifests/chest-radiographs.tsv")
@@ -153,6 +155,7 @@ def start_of(a, method, threads):
     if not (folder / "weights.h5").exists():
         vesal(a, "diffusion", "train", "--data", str(films / "manifest.tsv"), *start, *SEGMENT, "--steps", str(DRAWN_STEPS),
               "--seed", "1", "--save-every", "250", "--threads", str(threads), "--out", str(folder))
+    if not (folder / "scores.json").exists():
         (folder / "scores.json").write_text(json.dumps(scores(a, folder)))
     return ["--init", str(folder)]
 
@@ -436,7 +439,7 @@ def without_labels(a):
             lines.append(f"| {WORDS[method]} | {got['dice']:.4f} | {got['structures'].replace('_', ' ').replace('=', ' ').replace(',', ', ')} "
                          f"| {got['elsewhere'].replace('_', ' ').replace('=', ' ')} |")
     return ["", "## Without any labelled film", "",
-            f"Trained on simulated films and their masks alone (600, {DRAWN_STEPS} steps of {BATCH}), tested on the real ones:", "",
+            f"Trained on simulated films and their masks alone ({DRAWN_FILMS}, {DRAWN_STEPS} steps of {BATCH}), tested on the real ones:", "",
             "| method | Dice | per structure | films of another source |", "| --- | --- | --- | --- |", *lines] if lines else []
 
 
@@ -509,7 +512,7 @@ def report(a):
             f"joint model is trained once, {2 * BATCH} films a step, half of them labelled. Self-trained: a second training, from the",
             "same start and twice as long, by the answers of the first (or the mean answer of three, which differ in their seed)",
             "for the surer half of the films without masks beside the labelled films.",
-            *([f"Simulated masks first: between pre-training and the labelled films, {DRAWN_STEPS} steps of {BATCH} on 600 simulated films and",
+            *([f"Simulated masks first: between pre-training and the labelled films, {DRAWN_STEPS} steps of {BATCH} on {DRAWN_FILMS} simulated films and",
                "their masks."] if any("drawn" in r["method"] for r in rows) else []),
             "In brackets: how many runs (subsets of labelled films x seeds); where methods have different ones, compare them by",
             "the paired differences.", "",

@@ -193,14 +193,14 @@ out:
 }
 
 /* A segmentation model's head, for the structures of these data. */
-static VslStatus take_head(CliModel *init, const VslDataset *data)
+static VslStatus take_head(CliModel *init, const TrainArgs *a, const VslDataset *data)
 {
     VslStatus st = VSL_OK;
     CliStructures known = {0};
     if (vsl_config_find(&init->config, "model-structures")) {
         VSL_TRY(cli_segment_structures_get(&known, &init->config, init->config_path.text));
         VSL_TRY(vsl_segment_head_for(&init->weights, known.name, known.count, (const char *const *)data->mask_name,
-                                     data->masks));
+                                     data->masks, vsl_path_text(a->init).text));
     }
 out:
     cli_segment_structures_free(&known);
@@ -418,7 +418,7 @@ static VslStatus run(Cli *cli, void *user)
                             .validation = a->own.validation};
     VSL_TRY(cli_data_read(cli, &m.data, &m.about, &how));
     if (wants_masks(a)) {
-        VSL_TRY(take_head(&init, &m.data));
+        VSL_TRY(take_head(&init, a, &m.data));
     }
     VSL_TRY(sort_out(&m, cli, a));
     VSL_TRY(make_unet(&a->unet, &m.data));

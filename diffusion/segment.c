@@ -88,7 +88,7 @@ static int place_of(const char *name, const char *const *names, int count)
 }
 
 VslStatus vsl_segment_head_for(VslWeights *w, const char *const *have, int have_count, const char *const *want,
-                               int want_count)
+                               int want_count, const char *where)
 {
     static const char *const names[] = {"segment.head.weight", "segment.head.bias"};
     VslStatus st = VSL_OK;
@@ -102,7 +102,7 @@ VslStatus vsl_segment_head_for(VslWeights *w, const char *const *have, int have_
         }
         item[i] = &w->item[found - w->item];
         VSL_CHECK(item[i]->rank > 0 && item[i]->n[0] == have_count, VSL_E_FORMAT,
-                  "%s has %lld outputs, expected one for each of %d structures", names[i],
+                  "%s: %s has %lld outputs, expected one for each of %d structures", where, names[i],
                   (long long)(item[i]->rank > 0 ? item[i]->n[0] : 0), have_count);
         row[i] = item[i]->count / have_count;
         VSL_TRY(VSL_NEW0(&data[i], want_count * row[i], "the head of other structures"));

@@ -55,10 +55,10 @@ VSL_API VslTask vsl_segment_task(const VslSegmentSetup *setup);
 /** Learning rates of the parts, once the trainer is made: the head's, and 0 for a frozen body. */
 VSL_API void vsl_segment_rates(NnParams *p, const VslSegmentSetup *setup);
 /** Makes another model's head fit other structures: what it knows by name keeps its output, others begin at zero.
- * Without a head in w nothing is done. @return VSL_E_FORMAT (head is not of have_count structures), VSL_E_NOMEM; w
- * changes on success only. */
+ * Without a head in w nothing is done. where: the model, for sentences. @return VSL_E_FORMAT (head is not of have_count
+ * structures), VSL_E_NOMEM; w changes on success only. */
 VSL_API VSL_MUST_USE VslStatus vsl_segment_head_for(VslWeights *w, const char *const *have, int have_count,
-                                                    const char *const *want, int want_count);
+                                                    const char *const *want, int want_count, const char *where);
 /** The network alone, to predict with. p must outlive it. @return VSL_E_ARG, VSL_E_NOMEM. */
 VSL_API VSL_MUST_USE VslStatus vsl_segmenter_new(VslSegmenter **out, NnParams *p, const VslSegmentSetup *setup);
 VSL_API void vsl_segmenter_free(VslSegmenter **m);

@@ -173,6 +173,11 @@ cp -r model hostile
 sed -i 's|^model-one-part: .*|model-one-part: disk,moon,disk|' hostile/config.yaml
 exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png
 says "names 'moon', which is none of its structures"
+sed -i 's|^model-structures: .*|model-structures: disk|' hostile/config.yaml
+# shellcheck disable=SC2086
+exits 3 "$vesal" diffusion train $common --task segment --init hostile --steps 1 --out none
+says "hostile: segment.head.weight has 2 outputs, expected one for each of 1 structures"
+sed -i 's|^model-structures: .*|model-structures: disk,ellipse|' hostile/config.yaml
 sed -i '/^model-one-part/d' hostile/config.yaml
 sed -i 's|^model-structures: .*|model-structures: "disk,../../elsewhere"|' hostile/config.yaml
 exits 3 "$vesal" diffusion segment --model hostile --out none data/images/film-9.png

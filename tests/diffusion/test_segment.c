@@ -79,7 +79,7 @@ TEST(a_head_follows_its_structures_by_name)
     const int64_t shape[] = {2, 3, 1, 1}, bias_shape[] = {2};
     VslWeights w = {0};
     float *weight, *bias;
-    CHECK_OK(vsl_segment_head_for(&w, have, 2, want, 3)); /* no head: nothing to do */
+    CHECK_OK(vsl_segment_head_for(&w, have, 2, want, 3, "model")); /* no head: nothing to do */
     CHECK(w.count == 0);
     CHECK_OK(vsl_weights_add(&w, "segment.head.weight", 4, shape, &weight));
     CHECK_OK(vsl_weights_add(&w, "segment.head.bias", 1, bias_shape, &bias));
@@ -88,9 +88,9 @@ TEST(a_head_follows_its_structures_by_name)
     }
     bias[0] = 10;
     bias[1] = 20;
-    CHECK_STATUS(vsl_segment_head_for(&w, have, 1, want, 3), VSL_E_FORMAT);
+    CHECK_STATUS(vsl_segment_head_for(&w, have, 1, want, 3, "model"), VSL_E_FORMAT);
     CHECK(w.item[0].n[0] == 2 && w.item[0].data[5] == 6);
-    CHECK_OK(vsl_segment_head_for(&w, have, 2, want, 3));
+    CHECK_OK(vsl_segment_head_for(&w, have, 2, want, 3, "model"));
     const float weights[] = {4, 5, 6, 0, 0, 0, 1, 2, 3}, biases[] = {20, 0, 10};
     CHECK(w.item[0].n[0] == 3 && w.item[0].count == 9 && memcmp(w.item[0].data, weights, sizeof weights) == 0);
     CHECK(w.item[1].n[0] == 3 && w.item[1].count == 3 && memcmp(w.item[1].data, biases, sizeof biases) == 0);
