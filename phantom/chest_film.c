@@ -79,8 +79,8 @@ VslStatus ph_chest_film(PhChestFilm *film, const VslRadiographOptions *opt, int 
 
     const double angle[3] = {ph_about(&place, 0, 0.03), ph_about(&place, 0, 0.035), ph_about(&place, 0, 0.02)};
     const double front = film->thorax.deep + 40, distance = film->is_ap ? 1100 : 1800, toward = film->is_ap ? -1 : 1;
-    const PhPoint shift = ph_point(ph_about(&place, 0, 5), 0, film->thorax.size * (6 + ph_about(&place, 0, 7)));
-    const double zoom = ph_about(&place, 1, 0.03) * (0.5 + 0.5 * film->thorax.size), side = zoom * film_mm;
+    const PhPoint shift = ph_point(ph_about(&place, 0, 5), 0, film->thorax.size * ph_about(&place, -11, 9));
+    const double zoom = ph_about(&place, 1, 0.04) * (0.5 + 0.5 * film->thorax.size), side = zoom * film_mm;
     PhPointSource *s = &film->source;
     s->focus = ph_plus(shift, 1, turned(ph_point(0, toward * (front - distance), 0), angle));
     s->corner = ph_plus(shift, 1, turned(ph_point(0.5 * side, toward * front, 0.5 * side), angle));
@@ -172,9 +172,9 @@ VslStatus ph_chest_make(VslRadiograph *out, const VslRadiographOptions *opt, int
                     .scatter_mm = 45,
                     .blur_mm = ph_about(&how, film.is_ap ? 0.35 : 0.22, 0.04),
                     .detail_mm = ph_about(&how, 9, 2),
-                    .gamma = ph_about(&how, 1.25, 0.16),
-                    .detail = fmax(ph_about(&how, 0.7, 0.4), 0),
-                    .middle_grey = ph_about(&how, 0.60, 0.06),
+                    .gamma = ph_about(&how, 1.35, 0.2),
+                    .detail = fmax(ph_about(&how, 0.3, 0.3), 0),
+                    .middle_grey = 1 / (1 + exp(-ph_about(&how, 1.45, 0.5))),
                     .heel_percent = ph_about(&how, 0, 6),
                     .grain = {&fine, &coarse},
                     .grain_sd = {0.02, 0.04},

@@ -41,38 +41,42 @@ void ph_thorax_person(PhThorax *t, double age_years, int is_male, double breath,
     const double old = (age_years - 50) / 30;
     *t = (PhThorax){.is_male = is_male, .age_years = age_years};
     t->size = ph_about(d, is_male ? 1.03 : 0.95, 0.035);
-    t->wide = t->size * ph_about(d, 122, 5);
+    t->wide = t->size * ph_about(d, 131, 8);
     t->deep = t->size * ph_about(d, 84 + 4 * old, 5);
-    t->tall = t->size * ph_about(d, 262, 10);
-    t->base_z = -130 * t->size;
+    t->base_z = -t->size * ph_about(d, 124, 18);
+    t->tall = t->size * ph_about(d, 131, 7) - t->base_z;
     t->fat_mm = fmax(ph_about(d, is_male ? 11 : 14, 6), 4);
     t->muscle_mm = ph_about(d, is_male ? 15 : 11, 2.5);
-    t->heart_scale = t->size * ph_about(d, 1 + 0.05 * old, 0.08);
+    t->heart_scale = t->size * ph_about(d, 1 + 0.05 * old, 0.055);
+    t->shoulder_mm = t->size * ph_about(d, 27, 13);
     t->kyphosis_mm = fmax(ph_about(d, 10 + 5 * old, 4), 2);
     t->aorta_mm = ph_about(d, 13.5 + 1.8 * old, 1.2);
-    t->dome_z[0] = t->base_z + t->size * (ph_about(d, 52, 8) - 11 * breath);
+    t->dome_z[0] = t->base_z + t->size * (ph_about(d, 52, 9) - 11 * breath);
     t->dome_z[1] = t->dome_z[0] - t->size * ph_about(d, 13, 5);
 }
 
 /* Skin (shrink 0), then what lies `shrink` mm deeper. */
 static void trunk(PhScene *s, const PhThorax *t, double shrink)
 {
-    const double wall = t->muscle_mm + t->fat_mm - shrink, k = t->size;
+    const double wall = t->muscle_mm + t->fat_mm - shrink, k = t->size, up = t->shoulder_mm;
     const double arm = 44 * k + 0.6 * t->fat_mm + 0.4 * t->muscle_mm - shrink;
     ph_scene_add(
         s, ph_barrel(P(0, -4, t->base_z - 60), P(t->wide + 6 + wall, t->deep + 8 + wall, t->tall + 95 + wall), NULL));
     for (int side = -1; side <= 1; side += 2) {
-        ph_scene_add(s, ph_hull(P(side * 40 * k, -22, 112 * k), 40 * k - shrink, P(side * 165 * k, -12, 92 * k),
-                                arm + 2, P(0, 1, 0), 1.5));
-        ph_scene_add(
-            s, ph_hull(P(side * 172 * k, -12, 90 * k), arm, P(side * 232 * k, 0, -120 * k), arm - 6, P(0, 1, 0), 1));
+        /* broad muscles of flank and back */
+        ph_scene_add(s, ph_hull(P(side * (t->wide - 2), -10, 70 * k), 30 * k - 0.4 * shrink,
+                                P(side * (t->wide - 2), -6, t->base_z), 33 * k - 0.4 * shrink, P(0, 1, 0), 3.2));
+        ph_scene_add(s, ph_hull(P(side * 82 * k, -22, 112 * k), 40 * k - shrink, P(side * 165 * k, -12, 84 * k + up),
+                                arm + 2, P(0, 1, 0), 1.85));
+        ph_scene_add(s, ph_hull(P(side * 172 * k, -12, 82 * k + up), arm, P(side * 232 * k, 0, -120 * k), arm - 6,
+                                P(0, 1, 0), 1));
         /* the fold before the armpit */
-        ph_scene_add(s, ph_hull(P(side * 90 * k, 0.5 * t->deep, 30 * k), 34 * k - shrink, P(side * 160 * k, 0, 70 * k),
-                                arm - 6, P(0, 1, 0), 0.8));
-        ph_scene_add(s, ph_hull(P(side * 22 * k, -30, 178 * k), 30 * k - shrink, P(side * 140 * k, -24, 104 * k),
-                                32 * k - shrink, P(0, 1, 0), 1));
+        ph_scene_add(s, ph_hull(P(side * 90 * k, 0.5 * t->deep, 30 * k), 34 * k - shrink,
+                                P(side * 160 * k, 0, 62 * k + up), arm - 6, P(0, 1, 0), 0.8));
+        ph_scene_add(s, ph_hull(P(side * 22 * k, -30, 178 * k), 24 * k - shrink, P(side * 140 * k, -24, 96 * k + up),
+                                22 * k - shrink, P(0, 1, 0), 1));
         ph_scene_add(s, ph_hull(P(side * 12 * k, -20, 240 * k), 50 * k + 0.5 * t->fat_mm - shrink,
-                                P(side * 35 * k, -26, 128 * k), 54 * k - shrink, P(0, 1, 0), 1));
+                                P(side * 26 * k, -26, 136 * k), 38 * k - shrink, P(0, 1, 0), 1));
     }
 }
 
@@ -98,24 +102,27 @@ static void breasts(PhScene *s, const PhThorax *t, PhDraw *d)
 /* Dense core: right atrium, ventricles, the base with the great vessels. */
 static void heart(PhScene *s, const PhThorax *t, PhDraw *d)
 {
-    const double k = t->heart_scale, tilt = ph_about(d, 0.62, 0.12), x = ph_about(d, -16, 4) * k;
+    const double k = t->heart_scale, tilt = ph_about(d, 0.54, 0.15), x = ph_about(d, -16, 4) * k;
+    const double reach = ph_about(d, 1.02, 0.11);
     const double floor_z = 0.5 * (t->dome_z[0] + t->dome_z[1]);
-    const double z = floor_z + ph_about(d, 26, 4) * k, y = 0.28 * t->deep;
+    /* a low diaphragm draws the heart long: 209 mm is the usual way from it to the top of the lungs */
+    const double high = (t->base_z + t->tall - floor_z) / (209 * t->size);
+    const double z = floor_z + ph_about(d, 32, 6) * k * high, y = 0.28 * t->deep;
     /* the long axis points to the left, forward and down */
     const PhPoint axis = ph_unit(P(-cos(tilt), 0.35, -sin(tilt)));
     PhPoint frame[3] = {axis, {0, 0, 0}, {0, 0, 0}};
     frame[1] = ph_unit(ph_cross(P(0, 1, 0), axis));
     frame[2] = ph_cross(axis, frame[1]);
     ph_scene_body(s, PH_SOFT, PH_INTO(PH_LUNG_TISSUE) | PH_INTO(PH_FAT), PH_O_HEART);
-    ph_scene_add(s, ph_ball(P(x - 10 * k, y, z), P(64 * k, 44 * k, 47 * k), frame));
-    ph_scene_add(s, ph_ball(P(x + 25 * k, y - 6, z + 10 * k), P(31 * k, 32 * k, 50 * k), NULL));
-    ph_scene_add(s, ph_ball(P(x + 4 * k, y - 10, z + 24 * k), P(42 * k, 34 * k, 42 * k), NULL));
+    ph_scene_add(s, ph_ball(P(x - 10 * k, y, z), P(63 * k * reach, 39 * k * high, 52 * k), frame));
+    ph_scene_add(s, ph_ball(P(x + 25 * k, y - 6, z + 10 * k * high), P(30 * k, 40 * k, 42 * k * high), NULL));
+    ph_scene_add(s, ph_ball(P(x + 4 * k, y - 10, z + 23 * k * high), P(42 * k, 44 * k, 35 * k * high), NULL));
 }
 
 static void great_vessels(PhScene *s, const PhThorax *t, PhDraw *d)
 {
     const double k = t->size, r = t->aorta_mm * k, unfold = ph_about(d, 0, 3) + 0.12 * (t->age_years - 50);
-    const double knob_x = -(25 + 0.5 * unfold) * k, top = (36 + 0.3 * unfold + ph_about(d, 0, 4)) * k;
+    const double knob_x = -(25 + 0.5 * unfold) * k, top = (49 + 0.3 * unfold + ph_about(d, 0, 7)) * k;
     const PhKnot arch[] = {{P(6 * k, 28, -40 * k), r + 2},
                            {P((14 + 0.3 * unfold) * k, 26, -8 * k), r + 1.5},
                            {P(8 * k, 18, top - 8), r + 0.5},
@@ -125,7 +132,7 @@ static void great_vessels(PhScene *s, const PhThorax *t, PhDraw *d)
                            {P(-(22 + 0.3 * unfold) * k, -44, -20 * k), r - 1.5},
                            {P(-(17 + 0.2 * unfold) * k, -46, -80 * k), r - 2.5},
                            {P(-8 * k, -44, -150 * k), r - 3}};
-    const PhKnot cava[] = {{P(22 * k, 10, 100 * k), 10}, {P(25 * k, 14, 40 * k), 10.5}, {P(24 * k, 16, -40 * k), 11}};
+    const PhKnot cava[] = {{P(9 * k, 10, 96 * k), 8}, {P(16 * k, 14, 40 * k), 10}, {P(20 * k, 16, -40 * k), 11}};
     const PhKnot branches[3][2] = {{{P(10 * k, 8, top), 7}, {P(20 * k, 4, 120 * k), 6.5}},
                                    {{P(-10 * k, 2, top), 5}, {P(-14 * k, 0, 120 * k), 5}},
                                    {{P(-20 * k, -8, top), 6}, {P(-30 * k, -6, 108 * k), 6}}};
@@ -148,9 +155,9 @@ static void great_vessels(PhScene *s, const PhThorax *t, PhDraw *d)
     ph_scene_body(s, PH_SOFT, PH_INTO(PH_LUNG_TISSUE) | PH_INTO(PH_FAT), PH_O_MEDIASTINUM);
     /* around the spine, the windpipe and the gullet */
     ph_scene_add(s, ph_hull(P(-6, -28, t->base_z - 60), 14 * k, P(-3, -14, 70 * k), 15 * k, P(0, 1, 0), 1.9));
-    ph_scene_add(s, ph_hull(P(-3, -14, 70 * k), 15 * k, P(0, -10, 170 * k), 25 * k, P(0, 1, 0), 1.5));
-    ph_scene_add(s, ph_hull(P(-6, 40, t->base_z), 16 * k, P(0, 24, 90 * k), 24 * k, P(0, 1, 0), 0.7));
-    ph_scene_add(s, ph_hull(P(0, 24, 90 * k), 24 * k, P(0, 0, 160 * k), 34 * k, P(0, 1, 0), 0.7));
+    ph_scene_add(s, ph_hull(P(-3, -14, 70 * k), 15 * k, P(0, -10, 170 * k), 15 * k, P(0, 1, 0), 1.5));
+    ph_scene_add(s, ph_hull(P(-6, 30, t->base_z), 16 * k, P(0, 18, 90 * k), 17 * k, P(0, 1, 0), 2.0));
+    ph_scene_add(s, ph_hull(P(0, 18, 90 * k), 17 * k, P(0, 0, 160 * k), 20 * k, P(0, 1, 0), 1.6));
     ph_scene_add(s, ph_hull(P(0, ph_thorax_spine(t, -120) - 4, -150 * k), 21 * k, P(0, ph_thorax_spine(t, 20) - 4, 20),
                             18 * k, P(0, 1, 0), 1));
     ph_scene_add(s, ph_hull(P(0, ph_thorax_spine(t, 20) - 4, 20), 18 * k, P(0, ph_thorax_spine(t, 130) - 4, 140 * k),

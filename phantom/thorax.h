@@ -1,8 +1,9 @@
 /*
  * A thorax of solids. A lung is half an ellipsoid that stands on the base of the chest, its axis at PH_LUNG_AXIS of the
  * half width, cut by the diaphragm, heart and mediastinum; ribs run around both lungs at a distance, so that they fit
- * in everybody. World: mm, RAS+, the origin in the midline near the carina. What belongs to nobody's measurement
- * (sizes, slopes) is drawn per person.
+ * in everybody. World: mm, RAS+, the origin in the midline near the carina. Sizes, slopes and
+ * how much people differ in them were set so that the shadows and greys of films come out as those of real ones; the
+ * comparison is in docs/phantom.md.
  */
 #ifndef VSL_PHANTOM_THORAX_H
 #define VSL_PHANTOM_THORAX_H
@@ -43,6 +44,7 @@ typedef struct PhThorax {
     double base_z;
     double fat_mm, muscle_mm;
     double heart_scale, kyphosis_mm, aorta_mm;
+    double shoulder_mm; /* how much higher the collar bones end than they begin */
     /* this visit */
     double dome_z[2]; /* tops of the diaphragm, right and left */
     int findings;

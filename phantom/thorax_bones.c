@@ -17,7 +17,7 @@ static void spine(PhScene *s, const PhThorax *t, PhDraw *d)
     const double k = t->size, bend = ph_about(d, 0, 3.5);
     enum { FIRST = -3, LAST = 14 };
     for (int pass = 0; pass < 2; pass++) { /* shells, then marrow */
-        const double in = pass ? 0.5 : 0;
+        const double in = pass ? 0.35 : 0;
         ph_scene_body(s, pass ? PH_SPONGY : PH_CORTICAL, pass ? PH_INTO(PH_CORTICAL) : PH_INTO_ALL, 0);
         for (int v = FIRST; v <= LAST; v++) {
             const double z = vertebra_z(t, v), half = 0.40 * (vertebra_z(t, v) - vertebra_z(t, v + 1));
@@ -44,17 +44,21 @@ static PhKnot rib_point(const PhThorax *t, int rib, double u, double drop, doubl
     const double top = vertebra_z(t, rib) + 7, angle = start + u * (reach - start);
     const double z = top - drop * (0.5 - 0.5 * cos(angle)) - (rib > 9 ? 10 * u : 0);
     const double grow = 7, h = (z - t->base_z) / (t->tall + 14), share = sqrt(fmax(1 - h * h, 0.05));
-    const double w = t->wide * (PH_LUNG_AXIS + (1 - PH_LUNG_AXIS) * share) + grow, deep = t->deep * share + grow;
+    const double narrow = rib == 1 ? 0.78 : rib == 2 ? 0.93 : 1; /* the first stay under the top of the lung */
+    const double w = narrow * (t->wide * (PH_LUNG_AXIS + (1 - PH_LUNG_AXIS) * share) + grow),
+                 deep = t->deep * share + grow;
     return (PhKnot){P(w * sin(angle), -deep * cos(angle) - PH_LUNG_LEAN * (z - t->base_z), z), thick};
 }
 
 static void rib_path(PhKnot knot[RIB_KNOTS], const PhThorax *t, int rib, int side, PhDraw *d)
 {
-    static const double drops[12] = {40, 62, 80, 95, 108, 118, 124, 124, 118, 108, 80, 48};
-    static const double reaches[12] = {2.35, 2.4, 2.45, 2.45, 2.42, 2.36, 2.25, 2.05, 1.9, 1.75, 1.35, 0.95};
+    static const double drops[12] = {62, 82, 95, 105, 113, 120, 124, 124, 118, 108, 80, 48};
+    static const double reaches[12] = {2.80, 2.69, 2.62, 2.54, 2.44, 2.33, 2.20, 2.05, 1.9, 1.75, 1.35, 0.95};
     const double k = t->size, drop = k * drops[rib - 1] * ph_about(d, 1, 0.05),
                  reach = reaches[rib - 1] * ph_about(d, 1, 0.02);
     const double start = 0.34, thick = k * (rib < 3 ? 5.6 : 6.3) * ph_about(d, 1, 0.06), lift = ph_about(d, 0, 1.2);
+    /* the cartilage of the first rib turns to bone early */
+    const double knob = rib == 1 ? fmax(ph_about(d, 0.1 + 0.008 * (t->age_years - 20), 0.2), 0) : 0;
     const double spine_y = ph_thorax_spine(t, vertebra_z(t, rib));
     for (int i = 0; i < RIB_KNOTS; i++) {
         const double u = fmax((double)(i - 3) / (RIB_KNOTS - 4), 0);
@@ -66,7 +70,7 @@ static void rib_path(PhKnot knot[RIB_KNOTS], const PhThorax *t, int rib, int sid
             knot[i].r = thick * (i == 0 ? 0.6 : 0.7);
         } else {
             /* flared in front, where the cartilage begins */
-            knot[i].r *= 0.88 + 0.22 * u * u;
+            knot[i].r *= 0.92 + 0.1 * u * u + knob * pow(u, 8);
         }
         knot[i].at.z += lift * sin(3 * u + rib);
         knot[i].at.x *= side;
@@ -75,7 +79,7 @@ static void rib_path(PhKnot knot[RIB_KNOTS], const PhThorax *t, int rib, int sid
 
 static void ribs(PhScene *s, const PhThorax *t, PhDraw *d)
 {
-    const double shell = fmax(1.15 - 0.006 * (t->age_years - 40), 0.75);
+    const double shell = fmax(0.8 - 0.004 * (t->age_years - 40), 0.5);
     PhKnot knot[24][RIB_KNOTS];
     for (int i = 0; i < 24; i++) {
         rib_path(knot[i], t, i / 2 + 1, i % 2 ? -1 : 1, d);
@@ -88,7 +92,7 @@ static void ribs(PhScene *s, const PhThorax *t, PhDraw *d)
                 const PhPoint a = knot[i][j].at, b = knot[i][j + 1].at, out = P(a.x + b.x, (a.y + b.y), 0);
                 const double in = pass ? shell : 0;
                 const double ra = knot[i][j].r - in, rb = knot[i][j + 1].r - in;
-                const double flat = (0.58 * knot[i][j].r - 0.9 * in) / ra;
+                const double flat = (0.48 * knot[i][j].r - 0.9 * in) / ra;
                 ph_scene_add(s, ph_hull(a, ra, b, rb, out, flat));
             }
         }
@@ -97,14 +101,14 @@ static void ribs(PhScene *s, const PhThorax *t, PhDraw *d)
 
 static void shoulders(PhScene *s, const PhThorax *t, PhDraw *d)
 {
-    const double k = t->size, rise = ph_about(d, 8, 8) * k, inner = ph_about(d, 95, 6) * k;
+    const double k = t->size, rise = t->shoulder_mm, inner = ph_about(d, 92, 6) * k;
     const double out = ph_about(d, 1.0, 0.05);
     for (int i = 0; i < 2; i++) {
         const double side = i ? -1 : 1, uneven = ph_about(d, 0, 3), zi = inner + uneven, zo = inner + rise + uneven;
-        const PhKnot clavicle[] = {{P(side * 14 * k, 0.60 * t->deep, zi - 1), 9.5 * k},
-                                   {P(side * 26 * k, 0.64 * t->deep, zi + 1), 8 * k},
-                                   {P(side * 46 * k, 0.66 * t->deep, zi + 0.18 * rise + 2), 6.2 * k},
-                                   {P(side * 72 * k, 0.58 * t->deep, zi + 0.45 * rise + 4), 5.6 * k},
+        const PhKnot clavicle[] = {{P(side * 25 * k, 0.60 * t->deep, zi + 1.5), 11 * k},
+                                   {P(side * 34 * k, 0.64 * t->deep, zi + 1), 9 * k},
+                                   {P(side * 50 * k, 0.66 * t->deep, zi + 0.12 * rise + 1), 6.3 * k},
+                                   {P(side * 74 * k, 0.58 * t->deep, zi + 0.4 * rise + 2), 5.4 * k},
                                    {P(side * 100 * k, 0.36 * t->deep, zi + 0.75 * rise + 5), 5.6 * k},
                                    {P(side * 124 * k, 0.16 * t->deep, zo + 4), 6.2 * k},
                                    {P(side * 146 * k, 0.06 * t->deep, zo), 6.8 * k}};
@@ -112,7 +116,7 @@ static void shoulders(PhScene *s, const PhThorax *t, PhDraw *d)
         /* shoulder blade, drawn away from the lungs */
         const double x0 = side * 112 * k * out, back = -0.86 * t->deep;
         const PhPoint angle = P(x0 + side * 8, back - 6, -48 * k), corner = P(x0 + side * 2, back + 4, 62 * k),
-                      socket = P(side * 158 * k * out, -0.25 * t->deep, 66 * k);
+                      socket = P(side * 158 * k * out, -0.25 * t->deep, 58 * k + rise);
         const PhPoint plane = ph_unit(ph_cross(ph_plus(corner, -1, angle), ph_plus(socket, -1, angle)));
         ph_scene_body(s, PH_CORTICAL, PH_INTO_ALL, 0);
         for (int strip = 0; strip < 5; strip++) { /* the thin blade as strips from the lower angle */
@@ -122,15 +126,16 @@ static void shoulders(PhScene *s, const PhThorax *t, PhDraw *d)
         const PhKnot edge[] = {{angle, 4.2}, {ph_between(angle, socket, 0.5), 4.6}, {socket, 9 * k}};
         const PhKnot inner_edge[] = {{angle, 3}, {ph_between(angle, corner, 0.5), 2}, {corner, 2.4}};
         const PhKnot crest[] = {{ph_between(corner, angle, 0.25), 2.4},
-                                {P(side * 140 * k, back + 20, 88 * k), 4.5},
+                                {P(side * 140 * k, back + 20, 80 * k + rise), 4.5},
                                 {P(side * 162 * k, -12, zo - 2), 7}};
-        const PhKnot coracoid[] = {{P(side * 148 * k, 0, 80 * k), 6}, {P(side * 138 * k, 0.3 * t->deep, 78 * k), 5}};
+        const PhKnot coracoid[] = {{P(side * 148 * k, 0, 72 * k + rise), 6},
+                                   {P(side * 138 * k, 0.3 * t->deep, 70 * k + rise), 5}};
         ph_scene_bone(s, edge, 3, 1.4, P(0, 0, 1), 1, 0);
         ph_scene_tube(s, inner_edge, 3, 0, P(0, 0, 1), 1);
         ph_scene_bone(s, crest, 3, 1.4, P(0, 0, 1), 1, 0);
         ph_scene_bone(s, coracoid, 2, 1.3, P(0, 0, 1), 1, 0);
-        const PhKnot humerus[] = {{P(side * 178 * k, -4, 72 * k), 23 * k},
-                                  {P(side * 186 * k, -4, 52 * k), 17 * k},
+        const PhKnot humerus[] = {{P(side * 178 * k, -4, 64 * k + rise), 23 * k},
+                                  {P(side * 186 * k, -4, 44 * k + rise), 17 * k},
                                   {P(side * 196 * k, -2, 10 * k), 12 * k},
                                   {P(side * 228 * k, 0, -120 * k), 11 * k}};
         ph_scene_bone(s, humerus, 2, 1.4, P(0, 0, 1), 1, 0);

@@ -82,7 +82,7 @@ void ph_thorax_lungs(PhScene *s, const PhThorax *t, PhDraw *d)
             const double low = fan[b][2] < -0.5 ? 14 : 0;
             const Branch root = {
                 P(side * (34 + ph_about(d, 0, 2.5)) * k, -8 + ph_about(d, 0, 5), z + 9 * fan[b][2] - low),
-                ph_unit(along), 1.7 * fan[b][3] * k};
+                ph_unit(along), 1.9 * fan[b][3] * k};
             tree(s, t, d, side, root, thinnest);
         }
         /* the descending artery and the vessels of the hilum, seen end on */
