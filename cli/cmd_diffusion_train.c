@@ -75,7 +75,9 @@ static const CliFlag flags[] = {
     {"init", CLI_TEXT, offsetof(TrainArgs, init), "FOLDER", 0,
      "model whose network, noise process and weights it starts from; outputs for masks go by their structure's name"},
     {"teacher", CLI_TEXT, offsetof(TrainArgs, teacher), "FOLDER[,FOLDER,..]", 0,
-     "segmentation models whose mean answer stands for the masks of all other images to learn from (self-training)"},
+     "segmentation models whose mean answer stands for the masks of all other images to learn from (self-training); "
+     "with "
+     "them no image needs a mask of its own"},
     {"config", CLI_TEXT, offsetof(TrainArgs, config), "FILE", 0,
      "YAML with any of these flags as keys; flags that are typed win"},
     {"size", CLI_TEXT, offsetof(TrainArgs, size), "N[,N[,N]]", 0,
@@ -233,6 +235,7 @@ typedef struct Material { /* {0} is empty */
     CliDataAbout about;
     VslSubset train, labelled, validation;
     VslSubset taught;         /* labelled ones and the teacher's */
+    CliStructures known;      /* to the teacher */
     const VslSubset *sampled; /* what batches are made of */
     unsigned char in_one_part[CLI_MOST_STRUCTURES];
     VslAugmentedSource *source;
@@ -241,6 +244,7 @@ typedef struct Material { /* {0} is empty */
 static void material_free(Material *m)
 {
     vsl_augmented_source_free(&m->source);
+    cli_segment_structures_free(&m->known);
     vsl_subset_free(&m->train);
     vsl_subset_free(&m->labelled);
     vsl_subset_free(&m->taught);
@@ -331,10 +335,15 @@ static VslStatus sort_out(Material *m, Cli *cli, const TrainArgs *a)
     VSL_TRY(vsl_subset_of(&m->validation, &m->data, VSL_SPLIT_VALIDATION, wants_masks(a)));
     if (wants_masks(a)) {
         VSL_TRY(vsl_subset_of(&labelled, &m->data, VSL_SPLIT_TRAIN, 1));
-        VSL_CHECK(labelled.count > 0, VSL_E_ARG, "%s: no image to learn from has masks", vsl_path_text(a->data).text);
-        VSL_TRY(vsl_subset_draw(&m->labelled, &m->data, &labelled, a->label.labels ? a->label.labels : labelled.count,
-                                (uint64_t)a->label.seed));
-        if (a->label.one_part == ONE_PART_AUTO) {
+        const int64_t wanted = a->label.labels ? a->label.labels : labelled.count;
+        VSL_CHECK(labelled.count > 0 || a->teacher, VSL_E_ARG, "%s: no image to learn from has masks",
+                  vsl_path_text(a->data).text);
+        if (wanted > 0) {
+            VSL_TRY(vsl_subset_draw(&m->labelled, &m->data, &labelled, wanted, (uint64_t)a->label.seed));
+        }
+        if (a->label.one_part != ONE_PART_AUTO) {
+            memset(m->in_one_part, 0, sizeof m->in_one_part);
+        } else if (wanted > 0) { /* else as the teacher has it */
             VSL_TRY(vsl_dataset_in_one_part(m->in_one_part, &m->data, &m->labelled));
         }
     }
@@ -368,7 +377,9 @@ static void say_counts(const Cli *cli, const Material *m)
         }
     }
     if (at > 0) {
-        cli_note(cli, "in one part in every labelled image, and so predicted: %s (--one-part off keeps all parts)",
+        cli_note(cli, "%s: %s (--one-part off keeps all parts)",
+                 m->labelled.count > 0 ? "in one part in every labelled image, and so predicted"
+                                       : "predicted in one part, as the teacher does",
                  names);
     }
 }
@@ -410,10 +421,15 @@ static VslStatus run(Cli *cli, void *user)
         VSL_TRY(take_init(a, &init, size, sizeof size));
     }
     VSL_TRY(resolve_segment(a));
+    if (a->teacher) {
+        VSL_TRY(cli_teacher_structures(&m.known, m.in_one_part, a->teacher));
+    }
     const CliDataHow how = {.data = a->data,
                             .root = a->root,
                             .size = a->size,
                             .with_masks = wants_masks(a),
+                            .structure = m.known.name,
+                            .structures = m.known.count,
                             .parts = ",train,validation,",
                             .validation = a->own.validation};
     VSL_TRY(cli_data_read(cli, &m.data, &m.about, &how));

@@ -72,25 +72,23 @@ void cli_segment_structures_free(CliStructures *s)
     *s = (CliStructures){0};
 }
 
-static VslStatus parse_one_part(CliSegmenter *m)
+static VslStatus parse_one_part(unsigned char *out, const CliStructures *s, const VslConfig *config, const char *path)
 {
     VslStatus st = VSL_OK;
-    const char *path = m->model.config_path.text, *at = vsl_config_find(&m->model.config, "model-one-part");
+    const char *at = vsl_config_find(config, "model-one-part");
     while (at && at[0]) {
         const size_t length = strcspn(at, ",");
         int found = -1;
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)length, vsl_path_text(at).text);
-        for (int i = 0; i < m->setup.structures; i++) {
-            found =
-                strlen(m->structures.name[i]) == length && strncmp(m->structures.name[i], at, length) == 0 ? i : found;
+        for (int i = 0; i < s->count; i++) {
+            found = strlen(s->name[i]) == length && strncmp(s->name[i], at, length) == 0 ? i : found;
         }
         VSL_CHECK(found >= 0, VSL_E_FORMAT, "%s: model-one-part names '%s', which is none of its structures",
                   vsl_path_text(path).text, name);
-        m->in_one_part[found] = 1;
+        out[found] = 1;
         at += length + (at[length] == ',');
     }
-    m->setup.in_one_part = m->in_one_part;
 out:
     return st;
 }
@@ -139,6 +137,20 @@ static VslStatus parse_kind(VslSegmentKind *out, const CliModel *model, const ch
                     vsl_path_text(folder).text, task ? vsl_path_text(task).text : "nothing stated");
 }
 
+VslStatus cli_segment_structures_of(CliStructures *out, unsigned char *in_one_part, const char *folder)
+{
+    VslStatus st = VSL_OK;
+    CliModel model = {0};
+    VslSegmentKind kind;
+    VSL_TRY(cli_model_read(&model, folder, NULL));
+    VSL_TRY(parse_kind(&kind, &model, folder));
+    VSL_TRY(cli_segment_structures_get(out, &model.config, model.config_path.text));
+    VSL_TRY(parse_one_part(in_one_part, out, &model.config, model.config_path.text));
+out:
+    cli_model_free(&model);
+    return st;
+}
+
 VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *folder, const char *levels)
 {
     VslStatus st = VSL_OK;
@@ -149,7 +161,8 @@ VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *fold
     VSL_TRY(parse_kind(&m->setup.kind, &m->model, folder));
     VSL_TRY(cli_segment_structures_get(&m->structures, &m->model.config, m->model.config_path.text));
     m->setup.structures = m->structures.count;
-    VSL_TRY(parse_one_part(m));
+    VSL_TRY(parse_one_part(m->in_one_part, &m->structures, &m->model.config, m->model.config_path.text));
+    m->setup.in_one_part = m->in_one_part;
     VSL_TRY(cli_settings_get_unet(&m->unet, m->n, &m->model.config, path));
     VSL_TRY(cli_settings_get_table(&m->process, &m->model.config, vsl_diffusion_option_table, path));
     VSL_TRY(cli_settings_get_table(&m->options, &m->model.config, vsl_segment_option_table, path));

@@ -47,6 +47,9 @@ VSL_MUST_USE VslStatus cli_segment_settings_put(CliSettings *s, const char *cons
 
 /** Those of a segmentation model's configuration; path is for sentences. @return VSL_E_FORMAT, VSL_E_NOMEM. */
 VSL_MUST_USE VslStatus cli_segment_structures_get(CliStructures *out, const VslConfig *config, const char *path);
+/** Of the segmentation model in a folder, and which of them it predicts in one part: 1 or left as it is.
+ * @return as cli_model_read; VSL_E_FORMAT (no segmentation model). */
+VSL_MUST_USE VslStatus cli_segment_structures_of(CliStructures *out, unsigned char *in_one_part, const char *folder);
 void cli_segment_structures_free(CliStructures *s);
 
 /** What is predicted for one film, on its own grid. {0} is empty. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/segment_model.h"
 #include "core/memory.h"
 #include "io/path.h"
 #include "io/sha256.h"
@@ -23,6 +22,19 @@ static VslStatus check_fits(const CliSegmenter *m, const VslDataset *data, const
                   "--teacher %s: its structure %d is '%s', that of the data '%s'", vsl_path_text(folder).text, k + 1,
                   m->structures.name[k], data->mask_name[k]);
     }
+out:
+    return st;
+}
+
+static VslStatus count_teachers(int *out, const char *folders)
+{
+    VslStatus st = VSL_OK;
+    *out = 1;
+    for (const char *c = folders; *c; c++) {
+        *out += *c == ',';
+    }
+    VSL_CHECK(*out <= CLI_MOST_TEACHERS, VSL_E_ARG, "--teacher: %d models, expected at most %d", *out,
+              CLI_MOST_TEACHERS);
 out:
     return st;
 }
@@ -105,14 +117,10 @@ VslStatus cli_teach(Cli *cli, VslSubset *out, VslDataset *data, const VslSubset 
     Answer *answer = NULL;
     VslSubset taught = {0};
     CliPath folder;
-    int teachers = 1;
+    int teachers;
     const int64_t size = vsl_dataset_mask_size(data);
 
-    for (const char *c = folders; *c; c++) {
-        teachers += *c == ',';
-    }
-    VSL_CHECK(teachers <= CLI_MOST_TEACHERS, VSL_E_ARG, "--teacher: %d models, expected at most %d", teachers,
-              CLI_MOST_TEACHERS);
+    VSL_TRY(count_teachers(&teachers, folders));
     VSL_TRY(VSL_NEW0(&is_known, data->count, "list of pictures"));
     VSL_TRY(VSL_NEW(&answer, data->count, "list of pictures"));
     VSL_TRY(VSL_NEW(&taught.item, data->count, "list of pictures"));
@@ -144,6 +152,18 @@ out:
     vsl_subset_free(&taught);
     vsl_free(answer);
     vsl_free(is_known);
+    return st;
+}
+
+VslStatus cli_teacher_structures(CliStructures *out, unsigned char *in_one_part, const char *folders)
+{
+    VslStatus st = VSL_OK;
+    int teachers;
+    CliPath folder;
+    VSL_TRY(count_teachers(&teachers, folders));
+    VSL_TRY(cli_next_name(&folder, &folders, "--teacher"));
+    VSL_TRY(cli_segment_structures_of(out, in_one_part, folder.text));
+out:
     return st;
 }
 

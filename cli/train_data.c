@@ -159,9 +159,13 @@ static VslStatus take_structures(Files *f)
             f->structure[f->structures++] = name;
         }
     }
+    qsort(f->structure, (size_t)f->structures, sizeof *f->structure, by_text);
+    if (f->structures == 0 && f->how->structures > 0) {
+        f->structures = f->how->structures;
+        memcpy(f->structure, f->how->structure, (size_t)f->structures * sizeof *f->structure);
+    }
     VSL_CHECK(f->structures > 0, VSL_E_FORMAT, "%s: lists no masks: columns mask_of and structure name them",
               vsl_path_text(f->how->data).text);
-    qsort(f->structure, (size_t)f->structures, sizeof *f->structure, by_text);
 out:
     return st;
 }
@@ -278,8 +282,8 @@ static VslStatus find_files(Files *f)
     struct stat s;
     VSL_CHECK(stat(data, &s) == 0, VSL_E_IO, "%s: cannot be opened: %s", vsl_path_text(data).text, strerror(errno));
     if (S_ISDIR(s.st_mode)) {
-        VSL_CHECK(!f->how->with_masks, VSL_E_ARG, "%s: is a folder; masks need a manifest that says whose they are",
-                  vsl_path_text(data).text);
+        VSL_CHECK(!f->how->with_masks || f->how->structures > 0, VSL_E_ARG,
+                  "%s: is a folder; masks need a manifest that says whose they are", vsl_path_text(data).text);
         VSL_TRY(cli_path_join(&f->root, data, "/"));
         VSL_TRY(take_folder(f, "", 0));
     } else {

@@ -20,6 +20,9 @@ typedef struct CliDataHow {
     const char *data, *root; /* manifest or folder; NULL or the folder that paths are relative to */
     const char *size;        /* "64", "64,48", "32,32,32"; NULL = 64 in 2D, 32 in 3D */
     int with_masks;          /* read them; an image has all structures of the manifest, or none */
+    /* with_masks, where no masks are listed: no image has any, of these structures; 0: that is refused */
+    const char *const *structure;
+    int structures;
     const char *parts;       /* ",train,validation,": only rows of these parts, rows without one always; NULL = all */
     double validation, test; /* shares of the subjects without a part */
 } CliDataHow;

@@ -1,9 +1,8 @@
 /*
  * A thorax of solids. A lung is half an ellipsoid that stands on the base of the chest, its axis at PH_LUNG_AXIS of the
  * half width, cut by the diaphragm, heart and mediastinum; ribs run around both lungs at a distance, so that they fit
- * in everybody. World: mm, RAS+, the origin in the midline near the carina. Sizes, slopes and
- * how much people differ in them were set so that the shadows and greys of films come out as those of real ones; the
- * comparison is in docs/phantom.md.
+ * in everybody. World: mm, RAS+, the origin in the midline near the carina. Sizes, slopes and how much people differ in
+ * them were set so that shadows and greys come out as on real films: docs/phantom.md compares.
  */
 #ifndef VSL_PHANTOM_THORAX_H
 #define VSL_PHANTOM_THORAX_H

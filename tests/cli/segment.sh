@@ -111,6 +111,36 @@ cp -r four oval && mv oval.yaml oval/config.yaml
 exits 2 "$vesal" diffusion train $common --task segment --init pretrained --labels 4 --teacher oval --out none
 says "its structure 2 is 'oval', that of the data 'ellipse'"
 
+# Without any mask: the structures, and which of them are in one part, are the teacher's. A folder will do.
+awk -F'\t' 'FNR == 1 { for (i = 1; i <= NF; i++) column[$i] = i } FNR == 1 || $column["mask_of"] == "n/a"' \
+    data/manifest.tsv >data/bare.tsv
+bare="--batch 4 --threads 1 --seed 3 --lr 5e-3 --task segment --init model"
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $bare --data data/bare.tsv --teacher model --steps 40 --out bare
+check "none was labelled" [ "$(number bare/metrics.json labelled_images)" = 0 ]
+check "half were taught" [ "$(number bare/metrics.json taught_images)" = \
+    $((($(number bare/metrics.json training_images) + 1) / 2)) ]
+check "the teacher's parts" grep -q '^model-one-part: .*disk,ellipse' bare/config.yaml
+exits 0 "$vesal" diffusion evaluate --model bare --data data/manifest.tsv --threads 1 --json
+cp out.txt bare.json
+check "it finds what the teacher finds" awk '/"mean"/ { on = 1 } on && /"dice":/ { gsub(",", ""); exit !($2 > 0.8) }' bare.json
+# shellcheck disable=SC2086
+exits 0 "$vesal" diffusion train $bare --data data/images --teacher model --one-part off --steps 1 --out of-folder
+check "a folder's structures" grep -q '^model-structures: .*disk,ellipse' of-folder/config.yaml
+check "all parts stay" sh -c '! grep -q "^model-one-part" of-folder/config.yaml'
+# shellcheck disable=SC2086
+exits 2 "$vesal" diffusion train $bare --data data/bare.tsv --teacher model --labels 2 --out none
+says "2 images are to be drawn from 0"
+# shellcheck disable=SC2086
+exits 3 "$vesal" diffusion train $bare --data data/bare.tsv --out none
+says "lists no masks"
+# shellcheck disable=SC2086
+exits 2 "$vesal" diffusion train $bare --data data/images --out none
+says "is a folder; masks need a manifest"
+# shellcheck disable=SC2086
+exits 3 "$vesal" diffusion train $bare --data data/images --teacher pretrained --out none
+says "is a model for 'denoise'"
+
 # Scores, on the films' own grids.
 exits 0 "$vesal" diffusion evaluate --model model --data data/manifest.tsv --threads 1 --out films.tsv --json
 cp out.txt scores.json
