@@ -468,7 +468,7 @@ def without_labels(a):
     return ["", "## Without any labelled film", "",
             f"Trained on simulated films and their masks alone ({DRAWN_FILMS}, {DRAWN_STEPS} steps of {BATCH}), tested on the real ones;",
             "self-trained: then by its own answers for the real films to learn from. The simulated chests have the sizes and greys of these",
-            "people ([how](phantom.md#is-it-like-real-films)); of the films of another source nothing was known.", "",
+            "people ([how](phantom.md#is-it-like-real-films)); the films of another source took no part in that.", "",
             "| method | Dice | per structure | films of another source |", "| --- | --- | --- | --- |", *lines] if lines else []
 
 
