@@ -20,11 +20,11 @@ typedef struct Sums {
     double count, sum[MEASURES], square[MEASURES];
 } Sums;
 
-static int read_labels(VslLabels *out, const char *root, const char *file)
+static int read_labels(VslLabels *out, VslNiftiInfo *info, const char *root, const char *file)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", root, file);
-    return vsl_image_read_labels(out, NULL, path) == VSL_OK;
+    return vsl_image_read_labels(out, info, path) == VSL_OK;
 }
 
 /* slope: of the longest axis, from the row, positive when it falls to the right. */
@@ -68,8 +68,7 @@ static int add_row(Sums sums[STRUCTURES], const VslManifest *m, int64_t row, con
     const char *split = vsl_manifest_cell(m, row, "split"), *file = vsl_manifest_cell(m, row, "file");
     VslLabels mask = {0}, film = {0};
     VslNiftiInfo info = {0};
-    char path[4096];
-    int s = 0, is_good = 1;
+    int s = 0;
     double found[MEASURES];
     while (s < STRUCTURES && (!name || strcmp(name, structure[s]) != 0)) {
         s++;
@@ -77,9 +76,11 @@ static int add_row(Sums sums[STRUCTURES], const VslManifest *m, int64_t row, con
     if (s == STRUCTURES || !of || !split || strcmp(split, "train") != 0) {
         return 1;
     }
-    snprintf(path, sizeof path, "%s/%s", root, of);
-    is_good = read_labels(&mask, root, file) && vsl_image_read_labels(&film, &info, path) == VSL_OK &&
-              vsl_grid_voxels(&mask.grid) == vsl_grid_voxels(&film.grid);
+    int is_good = read_labels(&mask, NULL, root, file) && read_labels(&film, &info, root, of);
+    if (is_good && memcmp(mask.grid.n, film.grid.n, sizeof mask.grid.n) != 0) {
+        fprintf(stderr, "bench_shadows: %s has other pixels than its film\n", file);
+        is_good = 0;
+    }
     if (is_good && measured(found, &mask, &film, strcmp(info.datatype_name, "uint16") == 0 ? 65535 : 255)) {
         sums[s].count++;
         for (int k = 0; k < MEASURES; k++) {

@@ -10,7 +10,6 @@ where it was, and `--only-report` writes docs/ptdr-PART.md and docs/images/ptdr-
 import argparse
 import concurrent.futures
 import csv
-import io
 import json
 import math
 import os
@@ -153,36 +152,37 @@ def start_of(a, method, threads):
     films, folder = pathlib.Path(a.out) / "drawn", pathlib.Path(a.out) / "pretrained" / ("ptdr-drawn" if before else "drawn")
     if not (films / "manifest.tsv").exists():
         vesal(a, "phantom", *PARTS[a.part]["drawn"], "--out", str(films), "--overwrite", "-q")
+    train_and_score(a, folder, "--data", str(films / "manifest.tsv"), *start, "--steps", str(DRAWN_STEPS), "--seed", "1",
+                    "--threads", str(threads))
+    return ["--init", str(folder)]
+
+
+def train_and_score(a, folder, *flags):
+    """A network of masks before the few labels: what is there of it already stays."""
     if not (folder / "weights.h5").exists():
-        vesal(a, "diffusion", "train", "--data", str(films / "manifest.tsv"), *start, *SEGMENT, "--steps", str(DRAWN_STEPS),
-              "--seed", "1", "--save-every", "250", "--threads", str(threads), "--out", str(folder))
+        vesal(a, "diffusion", "train", *flags, *SEGMENT, "--save-every", "250", "--out", str(folder))
     if not (folder / "scores.json").exists():
         (folder / "scores.json").write_text(json.dumps(scores(a, folder)))
-    return ["--init", str(folder)]
 
 
 def without_masks(a):
     """A manifest of the films to learn from, none of which has a mask."""
     path = pathlib.Path(a.out) / "without-masks.tsv"
-    with open(a.data, newline="") as f:
+    with open(a.data, newline="") as f, open(path, "w", newline="") as g:
         rows = csv.DictReader(f, delimiter="\t")
-        text = io.StringIO()
-        out = csv.DictWriter(text, rows.fieldnames, delimiter="\t", lineterminator="\n")
+        out = csv.DictWriter(g, rows.fieldnames, delimiter="\t", lineterminator="\n")
         out.writeheader()
         out.writerows(r for r in rows if r["split"] == "train" and r["mask_of"] == "n/a")
-    path.write_text(text.getvalue())
     return path
 
 
 def teach_without_masks(a):
     """The network of simulated masks teaches on films of people, of which none is labelled."""
     before = pathlib.Path(a.out) / "pretrained" / "ptdr-drawn"
-    folder = before.with_name("ptdr-drawn-self")
-    if not (folder / "scores.json").exists():
-        vesal(a, "diffusion", "train", "--data", str(without_masks(a)), "--data-root", a.data_root or str(pathlib.Path(a.data).parent),
-              "--init", str(before), "--teacher", str(before), *SEGMENT, "--steps", str(2 * a.steps), "--save-every", "250",
-              "--threads", str(a.jobs), "--out", str(folder))
-        (folder / "scores.json").write_text(json.dumps(scores(a, folder)))
+    root = a.data_root or str(pathlib.Path(a.data).parent)
+    train_and_score(a, before.with_name("ptdr-drawn-self"), "--data", str(without_masks(a)), "--data-root", root,
+                    "--init", str(before), "--teacher", str(before), "--steps", str(2 * a.steps),
+                    "--threads", str(a.jobs))
 
 
 def base_steps(row):

@@ -137,16 +137,24 @@ static VslStatus parse_kind(VslSegmentKind *out, const CliModel *model, const ch
                     vsl_path_text(folder).text, task ? vsl_path_text(task).text : "nothing stated");
 }
 
-VslStatus cli_segment_structures_of(CliStructures *out, unsigned char *in_one_part, const char *folder)
+/* Reads a segmentation model, and what its configuration says of its structures. */
+static VslStatus read_known(CliModel *model, VslSegmentKind *kind, CliStructures *known, unsigned char *in_one_part,
+                            const char *folder)
 {
     VslStatus st = VSL_OK;
+    VSL_TRY(cli_model_read(model, folder, NULL));
+    VSL_TRY(parse_kind(kind, model, folder));
+    VSL_TRY(cli_segment_structures_get(known, &model->config, model->config_path.text));
+    VSL_TRY(parse_one_part(in_one_part, known, &model->config, model->config_path.text));
+out:
+    return st;
+}
+
+VslStatus cli_segment_structures_of(CliStructures *out, unsigned char *in_one_part, const char *folder)
+{
     CliModel model = {0};
     VslSegmentKind kind;
-    VSL_TRY(cli_model_read(&model, folder, NULL));
-    VSL_TRY(parse_kind(&kind, &model, folder));
-    VSL_TRY(cli_segment_structures_get(out, &model.config, model.config_path.text));
-    VSL_TRY(parse_one_part(in_one_part, out, &model.config, model.config_path.text));
-out:
+    const VslStatus st = read_known(&model, &kind, out, in_one_part, folder);
     cli_model_free(&model);
     return st;
 }
@@ -156,12 +164,9 @@ VslStatus cli_segmenter_open(CliSegmenter *out, const Cli *cli, const char *fold
     VslStatus st = VSL_OK;
     CliSegmenter *m = out;
     *m = (CliSegmenter){0};
-    VSL_TRY(cli_model_read(&m->model, folder, NULL));
+    VSL_TRY(read_known(&m->model, &m->setup.kind, &m->structures, m->in_one_part, folder));
     const char *path = m->model.config_path.text;
-    VSL_TRY(parse_kind(&m->setup.kind, &m->model, folder));
-    VSL_TRY(cli_segment_structures_get(&m->structures, &m->model.config, m->model.config_path.text));
     m->setup.structures = m->structures.count;
-    VSL_TRY(parse_one_part(m->in_one_part, &m->structures, &m->model.config, m->model.config_path.text));
     m->setup.in_one_part = m->in_one_part;
     VSL_TRY(cli_settings_get_unet(&m->unet, m->n, &m->model.config, path));
     VSL_TRY(cli_settings_get_table(&m->process, &m->model.config, vsl_diffusion_option_table, path));

@@ -116,7 +116,8 @@ awk -F'\t' 'FNR == 1 { for (i = 1; i <= NF; i++) column[$i] = i } FNR == 1 || $c
     data/manifest.tsv >data/bare.tsv
 bare="--batch 4 --threads 1 --seed 3 --lr 5e-3 --task segment --init model"
 # shellcheck disable=SC2086
-exits 0 "$vesal" diffusion train $bare --data data/bare.tsv --teacher model --steps 40 --out bare
+exits 0 "$vesal" diffusion train $common --data data/bare.tsv --task segment --init pretrained --teacher model --steps 120 \
+    --out bare
 check "none was labelled" [ "$(number bare/metrics.json labelled_images)" = 0 ]
 check "half were taught" [ "$(number bare/metrics.json taught_images)" = \
     $((($(number bare/metrics.json training_images) + 1) / 2)) ]

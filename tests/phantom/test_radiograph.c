@@ -288,6 +288,38 @@ TEST(the_patients_left_is_at_the_right_and_dense_is_bright)
     }
 }
 
+/* Percent of the film: areas, columns and rows of the centres, means over the JSRT films of docs/phantom.md. */
+TEST(chests_are_as_large_and_stand_where_those_of_real_films_do)
+{
+    static const struct {
+        const char *name;
+        double area, at[2];
+    } real[] = {{"right_lung", 16.8, {28.4, 42.9}},
+                {"left_lung", 13.6, {74.1, 40.8}},
+                {"heart", 9.1, {56.5, 61.4}},
+                {"right_clavicle", 0.96, {35.3, 16.6}},
+                {"left_clavicle", 0.96, {64.9, 15.9}}};
+    enum { PEOPLE = 40, STRUCTURES = sizeof real / sizeof real[0] };
+    const VslRadiographOptions opt = {.size = {96, 96}, .seed = 11, .threads = 2};
+    double sum[STRUCTURES][3] = {{0}};
+    VslRadiograph r = {0};
+    for (int subject = 1; subject <= PEOPLE; subject++) {
+        CHECK_OK(vsl_radiograph_make(&r, &opt, subject, 1));
+        for (int s = 0; s < STRUCTURES; s++) {
+            double at[2];
+            sum[s][0] += 100 * centre_of(&r, real[s].name, at) / (96.0 * 96 * PEOPLE);
+            sum[s][1] += 100 * (at[0] + 0.5) / (96.0 * PEOPLE);
+            sum[s][2] += 100 * (at[1] + 0.5) / (96.0 * PEOPLE);
+        }
+    }
+    for (int s = 0; s < STRUCTURES; s++) {
+        CHECK_NEAR(sum[s][0], real[s].area, 0.15 * real[s].area, "15 percent; the mean of 40 people is within 3");
+        CHECK_NEAR(sum[s][1], real[s].at[0], 3, "3 percent of the film; a standard error is 0.4");
+        CHECK_NEAR(sum[s][2], real[s].at[1], 4, "4 percent of the film; a standard error is 0.9");
+    }
+    vsl_radiograph_free(&r);
+}
+
 TEST(teeth_lie_where_their_numbers_say)
 {
     for (int subject = 1; subject <= 4; subject++) {
@@ -455,6 +487,7 @@ int main(void)
     RUN(poisson_numbers_have_the_mean_variance_and_skewness_of_their_law);
     RUN(an_open_field_has_the_noise_of_its_photons);
     RUN(the_patients_left_is_at_the_right_and_dense_is_bright);
+    RUN(chests_are_as_large_and_stand_where_those_of_real_films_do);
     RUN(teeth_lie_where_their_numbers_say);
     RUN(findings_are_where_the_table_says_and_nowhere_else);
     RUN(visits_are_of_one_person_whose_nodules_grow_in_place);
