@@ -200,13 +200,14 @@ void cli_segmenter_close(CliSegmenter *m)
 }
 
 /* Maps on the network's grid, back onto the film. */
-static VslStatus back(VslVolume *out, const CliFilm *f, const CliSegmenter *m, const float *maps)
+static VslStatus back(VslVolume *out, const CliFilm *f, const CliSegmenter *m, const float *maps,
+                      VslStatus (*one)(float *out, const VslFit *fit, const float *map))
 {
     VslStatus st = VSL_OK;
     const int64_t voxels = vsl_grid_voxels(&f->image.grid), small = m->n[0] * m->n[1] * m->n[2];
     VSL_TRY(vsl_volume_new(out, &f->image.grid, m->setup.structures));
     for (int k = 0; k < m->setup.structures; k++) {
-        VSL_TRY(vsl_fit_back(out->data + k * voxels, &f->fit, maps + k * small));
+        VSL_TRY(one(out->data + k * voxels, &f->fit, maps + k * small));
     }
 out:
     return st;
@@ -236,8 +237,8 @@ VslStatus cli_film_predict(CliFilm *out, Cli *cli, const CliSegmenter *m, const 
     if (!m->is_averaged) { /* the network was trained at one level, and is a little worse at others */
         VSL_TRY(vsl_segment_predict(probability, NULL, m->rt, m->network, picture, 1, m->n, NULL, 0));
     }
-    VSL_TRY(back(&f.probability, &f, m, probability));
-    VSL_TRY(back(&f.spread, &f, m, spread));
+    VSL_TRY(back(&f.probability, &f, m, probability, vsl_fit_probability_back));
+    VSL_TRY(back(&f.spread, &f, m, spread, vsl_fit_back));
     cli_film_free(out);
     *out = f;
     f = (CliFilm){0};

@@ -34,6 +34,9 @@ VSL_API VSL_MUST_USE VslStatus vsl_fit_image(float *out, const VslFit *fit, cons
 VSL_API VSL_MUST_USE VslStatus vsl_fit_mask(float *out, const VslFit *fit, const VslVolume *mask, int channel);
 /** Back onto the image's own voxels, (from[2], from[1], from[0]), by linear interpolation between voxel centres. */
 VSL_API VSL_MUST_USE VslStatus vsl_fit_back(float *out, const VslFit *fit, const float *picture);
+/** Likewise a probability, by cubic convolution of its logarithm of the odds: a network that is sure beside an edge has
+ * probabilities near 0 and 1 there, which say hardly where between two voxels the edge is; their logits do. */
+VSL_API VSL_MUST_USE VslStatus vsl_fit_probability_back(float *out, const VslFit *fit, const float *probability);
 
 typedef enum VslSplit { VSL_SPLIT_NONE = 0, VSL_SPLIT_TRAIN, VSL_SPLIT_VALIDATION, VSL_SPLIT_TEST } VslSplit;
 

@@ -10,6 +10,7 @@
 
 static const double LOW_PERCENT = 0.5, HIGH_PERCENT = 99.5;
 static const float PADDING = -1;
+static const double NEVER = 1e-6; /* the least probability whose logarithm is taken */
 
 typedef struct Taps { /* of one output voxel */
     int64_t first;
@@ -55,19 +56,25 @@ out:
     return st;
 }
 
-/* Linear interpolation at the voxel centres of `to` image voxels on n picture voxels, the border held. */
-static VslStatus axis_linear(AxisTable *out, int64_t n, int64_t to, double scale, double before)
+/* Interpolation at the voxel centres of `to` image voxels on n picture voxels, the border held: linear, or cubic
+ * convolution, which keeps polynomials to the second order (Keys 1981, a = -1/2). */
+static VslStatus axis_points(AxisTable *out, int64_t n, int64_t to, double scale, double before, int is_cubic)
 {
     VslStatus st = VSL_OK;
+    const int64_t taps = n < 4 ? n : 4;
     VSL_TRY(VSL_NEW0(&out->taps, to, "resampling table"));
-    VSL_TRY(VSL_NEW0(&out->weight, 2 * to, "resampling table"));
+    VSL_TRY(VSL_NEW0(&out->weight, taps * to, "resampling table"));
     for (int64_t i = 0; i < to; i++) {
         const double at = fmin(fmax(((double)i + 0.5) / scale + before - 0.5, 0), (double)(n - 1));
-        const int64_t first = at >= (double)(n - 1) && n > 1 ? n - 2 : (int64_t)at;
-        const double part = at - (double)first;
-        out->weight[2 * i] = (float)(1 - part);
-        out->weight[2 * i + 1] = (float)part;
-        out->taps[i] = (Taps){first, n > 1 ? 2 : 1, out->weight + 2 * i};
+        const int64_t cell = (int64_t)at, first = cell - 1 < 0 ? 0 : cell - 1 > n - taps ? n - taps : cell - 1;
+        const double t = at - (double)cell, u = 1 - t;
+        const double linear[4] = {0, u, t, 0};
+        const double cubic[4] = {-t * u * u / 2, u + t * u * (u - t / 2), t + t * u * (t - u / 2), -u * t * t / 2};
+        for (int64_t q = 0; q < 4; q++) {
+            const int64_t voxel = cell - 1 + q < 0 ? 0 : cell - 1 + q > n - 1 ? n - 1 : cell - 1 + q;
+            out->weight[taps * i + voxel - first] += (float)(is_cubic ? cubic[q] : linear[q]);
+        }
+        out->taps[i] = (Taps){first, (int)taps, out->weight + taps * i};
     }
 out:
     return st;
@@ -223,22 +230,50 @@ out:
     return st;
 }
 
-VslStatus vsl_fit_back(float *out, const VslFit *fit, const float *picture)
+/* `values` is overwritten. */
+static VslStatus onto_image(float *out, const VslFit *fit, float *values, int is_cubic, float outside)
 {
     VslStatus st = VSL_OK;
     AxisTable table[3] = {{0}};
+    for (int d = 0; d < 3; d++) {
+        VSL_TRY(axis_points(&table[d], fit->to[d], fit->from[d], fit->scale[d], fit->before[d], is_cubic));
+    }
+    VSL_TRY(resample(out, values, fit->to, fit->from, table, outside));
+out:
+    for (int d = 0; d < 3; d++) {
+        axis_free(&table[d]);
+    }
+    return st;
+}
+
+VslStatus vsl_fit_back(float *out, const VslFit *fit, const float *picture)
+{
+    VslStatus st = VSL_OK;
     float *values = NULL;
 
     VSL_TRY(VSL_NEW(&values, count_of(fit->to), "picture"));
     memcpy(values, picture, (size_t)count_of(fit->to) * sizeof *values);
-    for (int d = 0; d < 3; d++) {
-        VSL_TRY(axis_linear(&table[d], fit->to[d], fit->from[d], fit->scale[d], fit->before[d]));
-    }
-    VSL_TRY(resample(out, values, fit->to, fit->from, table, 0));
+    VSL_TRY(onto_image(out, fit, values, 0, 0));
 out:
     vsl_free(values);
-    for (int d = 0; d < 3; d++) {
-        axis_free(&table[d]);
+    return st;
+}
+
+VslStatus vsl_fit_probability_back(float *out, const VslFit *fit, const float *probability)
+{
+    VslStatus st = VSL_OK;
+    float *logit = NULL;
+
+    VSL_TRY(VSL_NEW(&logit, count_of(fit->to), "picture"));
+    for (int64_t i = 0; i < count_of(fit->to); i++) {
+        const double p = fmin(fmax((double)probability[i], NEVER), 1 - NEVER);
+        logit[i] = (float)log(p / (1 - p));
     }
+    VSL_TRY(onto_image(out, fit, logit, 1, -INFINITY));
+    for (int64_t i = 0; i < count_of(fit->from); i++) {
+        out[i] = (float)(1 / (1 + exp(-(double)out[i])));
+    }
+out:
+    vsl_free(logit);
     return st;
 }

@@ -105,6 +105,47 @@ TEST(a_smooth_picture_comes_back_onto_its_own_grid)
     }
 }
 
+TEST(an_outline_comes_back_between_the_pixels_of_the_network)
+{
+    static const int64_t sizes[][3] = {{256, 256, 1}, {100, 70, 1}, {48, 64, 1}, {40, 36, 44}};
+    for (int k = 0; k < 4; k++) {
+        const int64_t *n = sizes[k], to[3] = {32, 32, n[2] > 1 ? 32 : 1};
+        VslVolume v = image_of(n[0], n[1], n[2], flat_mm);
+        VslFit fit = {0};
+        static float picture[32 * 32 * 32], back[256 * 256], linear[256 * 256];
+        double worst = 0, moved = 0, moved_linear = 0, inside = 0;
+        v.data[0] = 1;
+        CHECK_OK(vsl_fit_make(&fit, &v, 0, to));
+        const double centre[3] = {15.3, 14.8, to[2] > 1 ? 15.6 : 0}, radius = 9.37;
+        for (int64_t i = 0; i < to[0] * to[1] * to[2];
+             i++) { /* odds fall with the square: surer than 99 % off the rim */
+            const double x = (double)(i % 32) - centre[0], y = (double)(i / 32 % 32) - centre[1],
+                         z = (double)(i / 1024) - centre[2];
+            picture[i] = (float)(1 / (1 + exp(0.2 * (x * x + y * y + z * z - radius * radius))));
+        }
+        CHECK_OK(vsl_fit_probability_back(back, &fit, picture));
+        CHECK_OK(vsl_fit_back(linear, &fit, picture));
+        for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++) {
+            const int64_t at[3] = {i % n[0], i / n[0] % n[1], i / (n[0] * n[1])};
+            double far = 0;
+            for (int d = 0; d < (to[2] > 1 ? 3 : 2); d++) {
+                const double x = ((double)at[d] + 0.5) / fit.scale[d] + fit.before[d] - 0.5 - centre[d];
+                far += x * x;
+            }
+            const double odds = 0.2 * (radius * radius - far);
+            if (fabs(odds) < 9) { /* beyond, the logits of the picture are cut */
+                worst = fmax(worst, fabs((double)back[i] - 1 / (1 + exp(-odds))));
+            }
+            inside += odds > 0;
+            moved += (odds > 0) != (back[i] > 0.5F);
+            moved_linear += (odds > 0) != (linear[i] > 0.5F);
+        }
+        CHECK_NEAR(worst, 0, 2e-3, "cubic convolution keeps a square, but for the cut logits two pixels off");
+        CHECK(inside > 100 && moved <= 1 && moved_linear > moved);
+        vsl_volume_free(&v);
+    }
+}
+
 TEST(volumes_keep_their_aspect_in_millimetres)
 {
     VslVolume v = image_of(20, 20, 10, (double[]){1, 1, 4});
@@ -318,6 +359,7 @@ int main(void)
     RUN(an_image_of_the_picture_s_size_is_only_windowed);
     RUN(a_smaller_picture_keeps_means_and_aspect);
     RUN(a_smooth_picture_comes_back_onto_its_own_grid);
+    RUN(an_outline_comes_back_between_the_pixels_of_the_network);
     RUN(volumes_keep_their_aspect_in_millimetres);
     RUN(blank_and_broken_images_are_told);
     RUN(no_subject_is_in_two_parts);
