@@ -231,14 +231,14 @@ out:
 }
 
 /* `values` is overwritten. */
-static VslStatus onto_image(float *out, const VslFit *fit, float *values, int is_cubic, float outside)
+static VslStatus onto_image(float *out, const VslFit *fit, float *values, int is_cubic)
 {
     VslStatus st = VSL_OK;
     AxisTable table[3] = {{0}};
     for (int d = 0; d < 3; d++) {
         VSL_TRY(axis_points(&table[d], fit->to[d], fit->from[d], fit->scale[d], fit->before[d], is_cubic));
     }
-    VSL_TRY(resample(out, values, fit->to, fit->from, table, outside));
+    VSL_TRY(resample(out, values, fit->to, fit->from, table, 0));
 out:
     for (int d = 0; d < 3; d++) {
         axis_free(&table[d]);
@@ -253,7 +253,7 @@ VslStatus vsl_fit_back(float *out, const VslFit *fit, const float *picture)
 
     VSL_TRY(VSL_NEW(&values, count_of(fit->to), "picture"));
     memcpy(values, picture, (size_t)count_of(fit->to) * sizeof *values);
-    VSL_TRY(onto_image(out, fit, values, 0, 0));
+    VSL_TRY(onto_image(out, fit, values, 0));
 out:
     vsl_free(values);
     return st;
@@ -266,10 +266,10 @@ VslStatus vsl_fit_probability_back(float *out, const VslFit *fit, const float *p
 
     VSL_TRY(VSL_NEW(&logit, count_of(fit->to), "picture"));
     for (int64_t i = 0; i < count_of(fit->to); i++) {
-        const double p = fmin(fmax((double)probability[i], NEVER), 1 - NEVER);
+        const double is = (double)probability[i], p = is < NEVER ? NEVER : is > 1 - NEVER ? 1 - NEVER : is;
         logit[i] = (float)log(p / (1 - p));
     }
-    VSL_TRY(onto_image(out, fit, logit, 1, -INFINITY));
+    VSL_TRY(onto_image(out, fit, logit, 1));
     for (int64_t i = 0; i < count_of(fit->from); i++) {
         out[i] = (float)(1 / (1 + exp(-(double)out[i])));
     }

@@ -241,13 +241,16 @@ static VslStatus add_level(Sums *sums, NnRuntime *rt, const VslSegmenter *m, con
 {
     NnScope *s = nn_scope_open(rt, NN_INFER);
     nn_to_floats(s, sums->logit, values, vsl_segment_logits(s, m, nn_from_floats(s, image, shape), time));
-    const VslStatus st = nn_scope_close(&s);
+    VslStatus st = nn_scope_close(&s);
     for (int64_t i = 0; st == VSL_OK && i < values; i++) {
         const double logit = (double)sums->logit[i], p = 1 / (1 + exp(-logit));
+        VSL_CHECK(isfinite(logit), VSL_E_NUMERIC,
+                  "the network answers with %g: its weights or the picture have values that are not finite", logit);
         sums->mean[i] += logit;
         sums->probability[i] += p;
         sums->square[i] += p * p;
     }
+out:
     return st;
 }
 

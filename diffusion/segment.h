@@ -75,7 +75,8 @@ VSL_API NnTensor *vsl_segment_loss(NnScope *s, NnTensor *logits, NnTensor *masks
  * @param spread      likewise: standard deviation of the levels' probabilities; NULL = not wanted.
  * @param image       (count, channels, n) in [-1, 1].
  * @param times       1..VSL_SEGMENT_TIMES levels; NULL with 0 = the level that it was trained at.
- * @return VSL_E_ARG, VSL_E_NOMEM, failures of the network; outputs change on success only.
+ * @return VSL_E_ARG, VSL_E_NUMERIC (an answer that is not finite), VSL_E_NOMEM, failures of the network; outputs change
+ * on success only.
  */
 VSL_API VSL_MUST_USE VslStatus vsl_segment_predict(float *probability, float *spread, NnRuntime *rt,
                                                    const VslSegmenter *m, const float *image, int64_t count,

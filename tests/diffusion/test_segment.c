@@ -308,6 +308,9 @@ TEST(several_levels_are_averaged_and_their_spread_is_told)
     CHECK_STATUS(vsl_segment_predict(three, NULL, rt, m, d.image, 0, extents, NULL, 0), VSL_E_ARG);
     CHECK_STATUS(vsl_segment_predict(three, NULL, rt, m, d.image, 1, extents, different, VSL_SEGMENT_TIMES + 1),
                  VSL_E_ARG);
+    d.image[3] = NAN;
+    CHECK_STATUS(vsl_segment_predict(three, NULL, rt, m, d.image, 1, extents, NULL, 0), VSL_E_NUMERIC);
+    CHECK(strstr(vsl_error(), "not finite"));
     vsl_segmenter_free(&m);
     nn_params_free(&p);
 }
