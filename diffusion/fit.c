@@ -61,18 +61,18 @@ out:
 static VslStatus axis_points(AxisTable *out, int64_t n, int64_t to, double scale, double before, int is_cubic)
 {
     VslStatus st = VSL_OK;
-    const int64_t taps = n < 4 ? n : 4;
+    const int64_t reach = is_cubic ? 2 : 1, taps = n < 2 * reach ? n : 2 * reach;
     VSL_TRY(VSL_NEW0(&out->taps, to, "resampling table"));
     VSL_TRY(VSL_NEW0(&out->weight, taps * to, "resampling table"));
     for (int64_t i = 0; i < to; i++) {
         const double at = fmin(fmax(((double)i + 0.5) / scale + before - 0.5, 0), (double)(n - 1));
-        const int64_t cell = (int64_t)at, first = cell - 1 < 0 ? 0 : cell - 1 > n - taps ? n - taps : cell - 1;
+        const int64_t cell = (int64_t)at, low = cell + 1 - reach, first = low < 0 ? 0 : low > n - taps ? n - taps : low;
         const double t = at - (double)cell, u = 1 - t;
-        const double linear[4] = {0, u, t, 0};
-        const double cubic[4] = {-t * u * u / 2, u + t * u * (u - t / 2), t + t * u * (t - u / 2), -u * t * t / 2};
-        for (int64_t q = 0; q < 4; q++) {
-            const int64_t voxel = cell - 1 + q < 0 ? 0 : cell - 1 + q > n - 1 ? n - 1 : cell - 1 + q;
-            out->weight[taps * i + voxel - first] += (float)(is_cubic ? cubic[q] : linear[q]);
+        const double cubic[] = {-t * u * u / 2, u + t * u * (u - t / 2), t + t * u * (t - u / 2), -u * t * t / 2};
+        const double linear[] = {u, t};
+        for (int64_t q = 0; q < 2 * reach; q++) {
+            const int64_t voxel = low + q < 0 ? 0 : low + q > n - 1 ? n - 1 : low + q;
+            out->weight[taps * i + voxel - first] += (float)(is_cubic ? cubic : linear)[q];
         }
         out->taps[i] = (Taps){first, (int)taps, out->weight + taps * i};
     }

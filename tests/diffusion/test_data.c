@@ -117,8 +117,7 @@ TEST(an_outline_comes_back_between_the_pixels_of_the_network)
         v.data[0] = 1;
         CHECK_OK(vsl_fit_make(&fit, &v, 0, to));
         const double centre[3] = {15.3, 14.8, to[2] > 1 ? 15.6 : 0}, radius = 9.37;
-        for (int64_t i = 0; i < to[0] * to[1] * to[2];
-             i++) { /* odds fall with the square: surer than 99 % off the rim */
+        for (int64_t i = 0; i < to[0] * to[1] * to[2]; i++) { /* logits fall with the square of the distance */
             const double x = (double)(i % 32) - centre[0], y = (double)(i / 32 % 32) - centre[1],
                          z = (double)(i / 1024) - centre[2];
             picture[i] = (float)(1 / (1 + exp(0.2 * (x * x + y * y + z * z - radius * radius))));
@@ -132,13 +131,13 @@ TEST(an_outline_comes_back_between_the_pixels_of_the_network)
                 const double x = ((double)at[d] + 0.5) / fit.scale[d] + fit.before[d] - 0.5 - centre[d];
                 far += x * x;
             }
-            const double odds = 0.2 * (radius * radius - far);
-            if (fabs(odds) < 9) { /* beyond, the logits of the picture are cut */
-                worst = fmax(worst, fabs((double)back[i] - 1 / (1 + exp(-odds))));
+            const double logit = 0.2 * (radius * radius - far);
+            if (fabs(logit) < 9) { /* beyond, the logits of the picture are cut */
+                worst = fmax(worst, fabs((double)back[i] - 1 / (1 + exp(-logit))));
             }
-            inside += odds > 0;
-            moved += (odds > 0) != (back[i] > 0.5F);
-            moved_linear += (odds > 0) != (linear[i] > 0.5F);
+            inside += logit > 0;
+            moved += (logit > 0) != (back[i] > 0.5F);
+            moved_linear += (logit > 0) != (linear[i] > 0.5F);
         }
         CHECK_NEAR(worst, 0, 2e-3, "cubic convolution keeps a square, but for the cut logits two pixels off");
         CHECK(inside > 100 && moved <= 1 && moved_linear > moved);
