@@ -253,7 +253,7 @@ VslStatus reg_linear_new(RegLinear *out, VslBackend *be, const VslVolume *fixed,
                    .fixed_grid = fixed->grid,
                    .moving_grid = moving->grid,
                    .radius_mm = radius_mm,
-                   .least_share = 0.1,
+                   .least_share = REG_LINEAR_LEAST_SHARE,
                    .kind = VSL_LINEAR_RIGID};
     RegSimilarityOptions opt = {
         .kind = metric, .radius_vox = {{2, 2, 2}}, .eps = 1e-8, .bins = 32, .warped_range = {0, 1}};

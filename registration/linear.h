@@ -5,8 +5,8 @@
  * A = base o local, local(x) = c + Q [ L(p) Q^T (x - c) + t(p) ], c a centre, Q the orthonormal frame of the fixed
  * grid. Rigid: L a product of rotations about the frame's axes by p / r; affine: L = I + P / r; r is a length of the
  * size of the object, so that every parameter is in mm of typical motion. In a plane (images one voxel thick) only the
- * parameters within it exist. The energy is the negative mean similarity times the share of fixed weight that meets the
- * moving image.
+ * parameters within it exist. The energy is the negative mean similarity over the fixed weight that meets the moving
+ * image.
  */
 #ifndef VSL_REGISTRATION_LINEAR_H
 #define VSL_REGISTRATION_LINEAR_H
@@ -18,6 +18,9 @@
 
 enum { REG_LINEAR_PARAMETERS = 12 };
 
+/* Of the fixed image: of less there is no energy. */
+#define REG_LINEAR_LEAST_SHARE 0.1
+
 typedef struct RegLinear {
     VslBackend *be; /* of the images, borrowed */
     const RegKernels *op;
@@ -27,7 +30,7 @@ typedef struct RegLinear {
     VslField warped, weight, slope, grad;
     RegSimilarity *similarity;
     double fixed_weight; /* sum of mask */
-    double least_share;  /* of fixed_weight that must meet the moving image */
+    double least_share;  /* of fixed_weight that must meet the moving image; the caller may ask for more */
     VslLinearKind kind;
     int in_plane;
     VslAffine base, moving_from_ras;

@@ -205,6 +205,62 @@ TEST(a_head_turned_by_45_degrees_and_far_away_is_found)
     vsl_backend_close(&be);
 }
 
+/* A flat picture of blobs that has nothing to do with one of another seed. */
+static VslVolume blobs(const VslGrid *g, uint64_t seed)
+{
+    VslVolume v = {0};
+    CHECK_OK(vsl_volume_new(&v, g, 1));
+    for (uint64_t b = 0; b < 25 && v.data; b++) {
+        const double c[2] = {64 * vsl_random_uniform(seed, 0, b), 64 * vsl_random_uniform(seed, 1, b)};
+        const double width = 2 + 6 * vsl_random_uniform(seed, 2, b), height = vsl_random_uniform(seed, 3, b) - 0.3;
+        for (int64_t p = 0; p < vsl_grid_voxels(g); p++) {
+            const double d2 = pow((double)(p % 64) - c[0], 2) + pow((double)(p / 64) - c[1], 2);
+            v.data[p] += (float)(height * exp(-0.5 * d2 / (width * width)));
+        }
+    }
+    return v;
+}
+
+/* Share of the fixed grid's pixels that a map takes into the moving grid, here the same one. */
+static double overlap(const VslAffine *a, const VslGrid *g)
+{
+    VslAffine to_voxel;
+    int64_t inside = 0;
+    CHECK_OK(vsl_affine_invert(&to_voxel, &g->to_ras));
+    for (int64_t p = 0; p < vsl_grid_voxels(g); p++) {
+        double x[3], y[3], q[3];
+        test_world(x, g, p);
+        vsl_affine_point(y, a, x);
+        vsl_affine_point(q, &to_voxel, y);
+        inside += q[0] > -0.5 && q[0] < 63.5 && q[1] > -0.5 && q[1] < 63.5;
+    }
+    return (double)inside / (double)vsl_grid_voxels(g);
+}
+
+/* Where no map is right, a coarse level easily finds one that a finer level does not like, or one that leaves the
+ * images little in common. */
+TEST(the_result_is_as_alike_as_the_start_and_the_images_do_not_part)
+{
+    VslBackend *be = NULL;
+    const VslGrid g = vsl_grid_centred((int64_t[3]){64, 64, 1}, (double[3]){1, 1, 1});
+    CHECK_OK(vsl_backend_open(&be, "cpu", 2));
+    for (uint64_t pair = 0; pair < 40; pair++) {
+        VslVolume f = blobs(&g, 2 * pair), m = blobs(&g, 2 * pair + 1);
+        VslAffineResult first = {0}, second = {0};
+        const VslAffineOptions opt = {.similarity = pair % 2 ? VSL_SIMILARITY_MI : VSL_SIMILARITY_LNCC};
+        CHECK_OK(vsl_affine_register(&first, &f, &m, NULL, NULL, NULL, VSL_LINEAR_RIGID, &opt, be));
+        CHECK(first.similarity_after >= first.similarity_before);
+        CHECK(overlap(&first.affine, &g) > 0.4);
+        CHECK_OK(vsl_affine_register(&second, &f, &m, NULL, NULL, &first.affine, VSL_LINEAR_AFFINE, &opt, be));
+        CHECK(second.similarity_after >= second.similarity_before);
+        CHECK_NEAR(second.similarity_before, first.similarity_after, 1e-6, "the same map of the same images");
+        CHECK(overlap(&second.affine, &g) > 0.4 * overlap(&first.affine, &g));
+        vsl_volume_free(&f);
+        vsl_volume_free(&m);
+    }
+    vsl_backend_close(&be);
+}
+
 TEST(masks_hide_what_does_not_match)
 {
     VslBackend *be = NULL;
@@ -345,6 +401,7 @@ int main(void)
     RUN(the_derivative_of_a_level_is_that_of_its_energy);
     RUN(a_known_map_comes_back_in_every_metric);
     RUN(a_head_turned_by_45_degrees_and_far_away_is_found);
+    RUN(the_result_is_as_alike_as_the_start_and_the_images_do_not_part);
     RUN(masks_hide_what_does_not_match);
     RUN(flat_images_move_within_their_plane);
     RUN(threads_do_not_change_a_bit_and_the_caller_may_stop);
