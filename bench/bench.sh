@@ -1,5 +1,5 @@
 #!/bin/sh
-# Called by ./run bench [pairs|large|heads|kernels|nn|all|report] [options of compare.py],
+# Called by ./run bench [pairs|large|heads|kernels|nn|all|report] [options of compare.py], ./run bench affine,
 # ./run bench gpu [options of gpu.py], or ./run bench ptdr chest|simulator [options of ptdr.py].
 set -eu
 cd "$(dirname "$0")/.."
@@ -33,7 +33,10 @@ fi
 venv=${VSL_BENCH_VENV:-build/bench-venv}
 if ! [ -e "$venv/complete" ]; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q picsl-greedy antspyx nibabel scipy
+    "$venv/bin/pip" install -q picsl-greedy antspyx nibabel pillow scipy
     touch "$venv/complete"
+fi
+if [ "$part" = affine ]; then
+    exec "$venv/bin/python" bench/affine.py "$@"
 fi
 exec "$venv/bin/python" bench/compare.py "$part" "$@"
