@@ -24,7 +24,7 @@ from PIL import Image
 from scipy import ndimage
 
 from judge import dice, load_affine, transform, world
-from peers import HERE, in_python
+from peers import HERE, ants_common, ants_linear, greedy_affine, greedy_common, in_python
 from report import processor
 
 VESAL = os.environ.get("VESAL", os.path.join(HERE, "..", "build", "release", "cli", "vesal"))
@@ -90,17 +90,12 @@ def ours(pairs, folder, metric, threads):
 
 def greedy(fixed, moving, folder, threads):
     out = os.path.join(folder, "greedy.txt")
-    return out, in_python("greedy", ["-d", "3", "-threads", str(threads), "-i", fixed, moving, "-m", "NCC", "2x2x2", "-a", "-dof", "12",
-                                     "-n", "100x50x10", "-ia-image-centers", "-o", out])
+    return out, greedy_affine(greedy_common(fixed, moving, threads), out)
 
 
 def ants(fixed, moving, folder, threads):
-    argv = ["-d", "3", "--float", "1", "--winsorize-image-intensities", "[0.005,0.995]", "-o", f"[{folder}/ants]", "-r",
-            f"[{fixed},{moving},1]"]
-    for kind in ("Rigid[0.1]", "Affine[0.1]"):
-        argv += ["-t", kind, "-m", f"MI[{fixed},{moving},1,32,Regular,0.25]", "-c", "[1000x500x250x0,1e-6,10]", "-f", "8x4x2x1",
-                 "-s", "3x2x1x0vox"]
-    return f"{folder}/ants0GenericAffine.mat", in_python("ants", argv)
+    out = os.path.join(folder, "ants")
+    return out + "0GenericAffine.mat", in_python("ants", ants_common(out) + ants_linear(fixed, moving))
 
 
 def theirs(peer, pairs, folder, threads):

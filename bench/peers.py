@@ -42,16 +42,22 @@ def in_python(package, arguments):
     return [sys.executable, os.path.join(HERE, "run_in_python.py"), package, *arguments]
 
 
+def greedy_common(fixed, moving, threads, metric="NCC 2x2x2"):
+    return ["-d", "3", "-threads", str(threads), "-i", fixed, moving, "-m", *metric.split()]
+
+
+def greedy_affine(common, out):
+    return in_python("greedy", [*common, "-a", "-dof", "12", "-n", "100x50x10", "-ia-image-centers", "-o", out])
+
+
 def greedy(metric="NCC 2x2x2"):
     def job(pair, folder, threads):
         warp, affine = os.path.join(folder, "warp.nii.gz"), os.path.join(folder, "affine.mat")
-        name, *size = metric.split()
-        common = ["-d", "3", "-threads", str(threads), "-i", pair.fixed, pair.moving, "-m", name, *size]
+        common = greedy_common(pair.fixed, pair.moving, threads, metric)
         commands = []
         deform = common + ["-n", "100x50x20", "-s", "1.732vox", "0.7071vox", "-wp", "0", "-o", warp]
         if pair.needs_affine:
-            commands.append(in_python("greedy", common + ["-a", "-dof", "12", "-n", "100x50x10", "-ia-image-centers",
-                                                          "-o", affine]))
+            commands.append(greedy_affine(common, affine))
             deform += ["-it", affine]
         commands.append(in_python("greedy", deform))
 
@@ -62,16 +68,24 @@ def greedy(metric="NCC 2x2x2"):
     return job
 
 
+def ants_common(out):
+    return ["-d", "3", "--float", "1", "--winsorize-image-intensities", "[0.005,0.995]", "-o", f"[{out}]"]
+
+
+def ants_linear(f, m):
+    """Centres of mass, then rigid and affine."""
+    argv = ["-r", f"[{f},{m},1]"]
+    for kind in ("Rigid[0.1]", "Affine[0.1]"):
+        argv += ["-t", kind, "-m", f"MI[{f},{m},1,32,Regular,0.25]", "-c", "[1000x500x250x0,1e-6,10]", "-f", "8x4x2x1",
+                 "-s", "3x2x1x0vox"]
+    return argv
+
+
 def ants(stages, metric_of, iterations, shrink, sigmas):
     def job(pair, folder, threads):
         out = os.path.join(folder, "a_")
         f, m = pair.fixed, pair.moving
-        argv = ["-d", "3", "--float", "1", "--winsorize-image-intensities", "[0.005,0.995]", "-o", f"[{out}]"]
-        if pair.needs_affine:
-            argv += ["-r", f"[{f},{m},1]"]
-            for kind in ("Rigid[0.1]", "Affine[0.1]"):
-                argv += ["-t", kind, "-m", f"MI[{f},{m},1,32,Regular,0.25]", "-c", "[1000x500x250x0,1e-6,10]", "-f",
-                         "8x4x2x1", "-s", "3x2x1x0vox"]
+        argv = ants_common(out) + (ants_linear(f, m) if pair.needs_affine else [])
         argv += ["-t", stages, "-m", metric_of(f, m), "-c", f"[{iterations},1e-6,10]", "-f", shrink, "-s", sigmas]
         index = 1 if pair.needs_affine else 0
         return Job([in_python("ants", argv)], f"{out}{index}Warp.nii.gz", out + "0GenericAffine.mat" if index else None,

@@ -5,11 +5,11 @@
  * time. Without `initial` the coarsest level tries starts: the headers as they are and the centres of mass brought
  * together, each without rotation and with rotations of 15 and 30 degrees about each axis. All are scored, the best few
  * optimised rigidly for some steps, and the best of those goes on: heads turned by 45 degrees are found. What a coarse
- * level found need not be good on a finer one. Where the start that was given (the headers, or `initial`) is better,
- * both are optimised and the better one is kept, so that the result is never less alike than the start.
+ * level found need not be good on a finer one. Where a start (the headers, centres together, or `initial`) is better,
+ * both are optimised and the better one is kept.
  *
  * A mean similarity can rise while the images part. They keep half of the overlap that they have by the headers or with
- * their centres brought together, whichever is more.
+ * their centres brought together, whichever is more, or under `initial`.
  *
  * The default metric is LNCC. On whole heads of different scanners, ages and fields of view (12 pairs of T1 images at 2
  * mm) it brought structures into better overlap than MI (mean Dice of large structures 0.52 against 0.46; 0.56 is the
