@@ -13,12 +13,13 @@ import csv
 import json
 import os
 import pathlib
+import random
 import subprocess
 import sys
 import time
 
-from ptdr_methods import (BATCH, COLUMNS, DRAWN_STEPS, HERE, METHODS, MORE_PEOPLE, PARTS, PEOPLE, PRETRAIN, SEGMENT, key, ledger_path,
-                          read_ledger, run_folder)
+from ptdr_methods import (BATCH, COLUMNS, DENOISE, DRAWN_STEPS, HERE, METHODS, MORE_PEOPLE, MOST_CHOSEN, PARTS, PEOPLE, PRETRAIN,
+                          SEGMENT, key, ledger_path, read_ledger, run_folder)
 from ptdr_report import report
 
 
@@ -49,6 +50,8 @@ def arguments():
         p.error(f"simulated masks come first for real films; {a.part} has masks enough")
     if any(METHODS[m].has_more for m in wanted) and "films" not in PARTS[a.part]:
         p.error(f"there are more films where they are simulated, not in {a.part}")
+    if any(METHODS[m].is_chosen for m in wanted) and not all(1 <= int(n) <= MOST_CHOSEN for n in a.budgets.split(",")):
+        p.error(f"1 to {MOST_CHOSEN} labelled films are chosen: --budgets 1,5")
     if not a.data:
         a.data = str(pathlib.Path(a.out) / "films/manifest.tsv" if a.part == "simulator" else
                      HERE / "data-manifests/chest-radiographs.tsv")
@@ -142,6 +145,29 @@ def more_films(a):
     return out
 
 
+def chosen(a, subset, threads):
+    """A list of labelled films, best first, that the pre-trained network chooses: each subset of a half of the people drawn anew."""
+    folder = pathlib.Path(a.out) / "chosen"
+    table, half = folder / f"{subset}.tsv", folder / f"half-{subset}.tsv"
+    if table.exists():
+        return table
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(a.data, newline="") as f:
+        rows = list(csv.DictReader(f, delimiter="\t"))
+    have_masks = {r["mask_of"] for r in rows}
+    films = [r for r in rows if r["split"] == "train" and r["file"] in have_masks]
+    people = sorted({r["subject"] for r in films})
+    some = set(random.Random(subset).sample(people, len(people) // 2))
+    with open(half, "w", newline="") as f:
+        out = csv.DictWriter(f, rows[0], delimiter="\t", lineterminator="\n")
+        out.writeheader()
+        out.writerows(r for r in films if r["subject"] in some)
+    vesal(a, "diffusion", "choose", "--model", pretrained(a, DENOISE, threads), "--data", str(half),
+          "--data-root", a.data_root or str(pathlib.Path(a.data).parent), "--ignore-masks", "--labels", str(MOST_CHOSEN),
+          "--threads", "1", "--out", str(table))
+    return table
+
+
 def job_of(a, method, labels, subset, seed):
     return {"method": method, "labels": labels, "subset": subset, "seed": seed,
             "pretrain_steps": 0 if method.startswith("scratch") or method == "drawn" else a.pretrain_steps,
@@ -186,9 +212,9 @@ def run_one(a, job):
     began = time.time()
     data = more_films(a) if method.has_more else a.data
     vesal(a, "diffusion", "train", *data_flags(a, data), *start, *method.flags, *(["--time", a.time] if a.time else []),
-          "--labels", str(job["labels"]), "--labels-seed", str(job["subset"]), "--seed", str(job["seed"]),
-          "--steps", str(job["steps"]),
-          "--save-every", "1000000", "--threads", "1", "--out", str(folder))
+          "--labels", str(job["labels"]),
+          *(["--labels-from", str(chosen(a, job["subset"], a.jobs))] if method.is_chosen else ["--labels-seed", str(job["subset"])]),
+          "--seed", str(job["seed"]), "--steps", str(job["steps"]), "--save-every", "1000000", "--threads", "1", "--out", str(folder))
     row = dict(job, seconds=round(time.time() - began))
     row.update(scores(a, folder))
     return row
@@ -217,6 +243,8 @@ def run_all(a):
         teach_without_masks(a)
     if any(METHODS[m].has_more for m in wanted):
         more_films(a)
+    for subset in {j["subset"] for j in jobs if METHODS[j["method"]].is_chosen}:
+        chosen(a, subset, a.jobs)
     if not ledger_path(a).exists():
         ledger_path(a).write_text("\t".join(COLUMNS) + "\n")
     taught = [j for j in jobs if METHODS[j["method"]].teacher]

@@ -35,6 +35,7 @@ class Method(typing.NamedTuple):
     teachers: int = 1  # seeds from the student's on
     is_drawn: bool = False  # simulated films and their masks come between pre-training and the few labels
     has_more: bool = False  # films of more people, without masks, for the student
+    is_chosen: bool = False  # the labelled films are chosen by the pre-trained network, not drawn
 
 
 DENOISE = ["--task", "denoise"]
@@ -46,6 +47,11 @@ METHODS = {
     "ptdr-self-3": Method("PTDR, three teachers", "#30638e", DENOISE, teacher="ptdr", teachers=3),
     "ptdr-self-3-more": Method(f"PTDR, three teachers, {MORE_PEOPLE} more films", "#00798c", DENOISE, teacher="ptdr", teachers=3,
                                has_more=True),
+    "scratch-chosen": Method("from scratch, chosen films", "#b08968", is_chosen=True),
+    "ptdr-chosen": Method("PTDR, chosen films", "#f28482", DENOISE, is_chosen=True),
+    "ptdr-chosen-self": Method("PTDR, chosen films, self-trained", "#c77dff", DENOISE, teacher="ptdr-chosen", is_chosen=True),
+    "ptdr-chosen-self-3-more": Method(f"PTDR, chosen films, three teachers, {MORE_PEOPLE} more films", "#5a189a", DENOISE,
+                                      teacher="ptdr-chosen", teachers=3, has_more=True, is_chosen=True),
     "drawn": Method("simulated masks first", "#9a8c5a", is_drawn=True),
     "ptdr-drawn": Method("PTDR, simulated masks first", "#3f8efc", DENOISE, is_drawn=True),
     "ptdr-drawn-self": Method("PTDR, simulated masks first, self-trained", "#1b3a8c", DENOISE, teacher="ptdr-drawn", is_drawn=True),
@@ -57,6 +63,7 @@ METHODS = {
     "stack": Method("feature stacking, frozen", "#7b5ea7", DENOISE, ["--task", "stack", "--batch", str(BATCH)]),
     "joint": Method("joint, two heads", "#e89aa4", None, ["--task", "joint", "--batch", str(2 * BATCH)]),
 }
+MOST_CHOSEN = 25  # labelled films of a choice; the first of them are the choice of fewer
 COLUMNS = ["method", "labels", "subset", "seed", "pretrain_steps", "steps", "time", "dice", "iou", "hausdorff95_px",
            "surface_mean_px", "hausdorff95_mm", "surface_mean_mm", "calibration_error", "structures", "films", "seconds",
            "elsewhere"]

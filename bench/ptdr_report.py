@@ -86,6 +86,11 @@ def by_budget(rows, variant):
     return out
 
 
+def rival(variant):
+    """Training from scratch on the same labelled films."""
+    return ("scratch-chosen" if METHODS[variant[0]].is_chosen else "scratch", 0)
+
+
 def subsets(runs):
     return {subset for subset, _ in runs}
 
@@ -114,11 +119,11 @@ def table(a, rows):
 
 def differences(a, rows, table="films.tsv"):
     lines = ["| labels | method | runs | difference to scratch, Dice points | 95 % interval |", "| --- | --- | --- | --- | --- |"]
-    scratch = by_budget(rows, ("scratch", 0))
     for m in variants(rows):
+        scratch = by_budget(rows, rival(m))
         for n, runs in sorted(by_budget(rows, m).items()):
             both = sorted(k for k in runs if k in scratch.get(n, {}))
-            if m[0] == "scratch" or not both:
+            if m == rival(m) or not both:
                 continue
             d = []
             for k in both:
@@ -130,18 +135,26 @@ def differences(a, rows, table="films.tsv"):
 
 
 def efficiencies(rows):
-    """Only where a method has the same labelled films as training from scratch: subsets differ as much as methods. Three
-    teachers are three runs of PTDR, but one run of their student."""
-    runs_from_scratch = by_budget(rows, ("scratch", 0))
-    scratch = {n: [float(r["dice"]) for r in runs.values()] for n, runs in runs_from_scratch.items()}
-    lines = ["| method | labels | labels that scratch needs, over it | 95 % interval |", "| --- | --- | --- | --- |"]
+    """Only where a method has as many subsets as training from scratch, and the same labelled films unless it chose its own:
+    subsets differ as much as methods. Three teachers are three runs of PTDR, but one run of their student."""
+    curves = {name: by_budget(rows, (name, 0)) for name in ("scratch", "scratch-chosen")}
+    dice = {name: {n: [float(r["dice"]) for r in runs.values()] for n, runs in curve.items()} for name, curve in curves.items()}
+    both = len(dice["scratch-chosen"]) > 1
+    lines = ["| method | labels | labels that scratch needs, over it | 95 % interval |" + (" of chosen films | 95 % interval |" if both else ""),
+             "| --- | --- | --- | --- |" + (" --- | --- |" if both else "")]
     for m in variants(rows):
         mine = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, m).items()
-                if subsets(runs) == subsets(runs_from_scratch.get(n, {}))}
+                if subsets(runs) == subsets(curves["scratch"].get(n, {}))}
         for at in (1, 5, 10):
-            if m[0] != "scratch" and at in mine and len(scratch) > 1:
+            cells = []
+            for name, scratch in dice.items():
+                if at not in mine or len(scratch) < 2 or m[0] == name or (name == "scratch-chosen" and not METHODS[m[0]].is_chosen):
+                    cells += ["", ""] if both else []
+                    continue
                 value, low, high = (ratio_text(v, max(scratch) / at) for v in efficiency(at, scratch, mine))
-                lines.append(f"| {words(m, rows)} | {at} | {value} | {low} to {high} |")
+                cells += [value, f"{low} to {high}"]
+            if any(cells):
+                lines.append(f"| {words(m, rows)} | {at} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -278,6 +291,8 @@ def report(a):
             f"![Dice over labelled films](images/ptdr-{a.part}.svg)", "", *table(a, rows), "",
             "Paired runs: the same labelled films, the same seed. The interval draws runs and test films anew (bootstrap):", "",
             *differences(a, rows), "",
+            *(["Chosen films: `vesal diffusion choose`, by the pre-trained network, from a half of the people to learn from that is drawn",
+               "anew for each run; compared with training from scratch on the same chosen films.", ""] if any("chosen" in r["method"] for r in rows) else []),
             "Label efficiency: the labels that training from scratch needs for the same Dice (linear in their logarithm), over the", "labels that the method had:", "",
             *efficiencies(rows), "", "Other numbers, means over runs:", "", *others(rows), *without_labels(a), *elsewhere(a, rows),
             *other_lengths(a, at_time)]

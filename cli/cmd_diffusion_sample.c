@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/denoise_model.h"
 #include "cli/flags.h"
 #include "cli/learn.h"
 #include "cli/train_run.h"
@@ -43,41 +44,15 @@ static const CliFlag flags[] = {
 typedef struct Sampling {
     Cli *cli;
     const SampleArgs *args;
-    CliModel model;
-    VslUnetOptions unet_options;
-    VslDiffusionOptions process_options;
-    int64_t n[3], voxels;
-    NnRuntime *rt;
-    NnParams *params;
-    VslUnet *unet;
-    VslDiffusion *process;
+    CliDenoiser model;
+    const int64_t *n; /* the model's */
+    int64_t voxels;
     float *image; /* (batch, voxels) */
     float *sheet; /* the first SHEET_MOST middle slices, (.., n[1], n[0]) */
     double sum, squares;
     double start;
     int done; /* images */
 } Sampling;
-
-static VslStatus open_model(Sampling *s)
-{
-    VslStatus st = VSL_OK;
-    const char *path = s->model.config_path.text;
-    VSL_TRY(cli_model_read(&s->model, s->args->model, "denoise"));
-    VSL_TRY(cli_settings_get_unet(&s->unet_options, s->n, &s->model.config, path));
-    VSL_TRY(cli_settings_get_table(&s->process_options, &s->model.config, vsl_diffusion_option_table, path));
-    VSL_CHECK(s->unet_options.in_channels == 1 && s->unet_options.out_channels == 1, VSL_E_UNSUPPORTED,
-              "%s: makes images of %d channels, expected 1", vsl_path_text(s->args->model).text,
-              s->unet_options.in_channels);
-    VSL_TRY(nn_runtime_open(&s->rt, s->cli->device ? s->cli->device : "auto", NN_FLOAT32, s->cli->threads));
-    VSL_TRY(nn_params_new(&s->params, s->rt, 0));
-    VSL_TRY(vsl_unet_new(&s->unet, s->params, &s->unet_options));
-    VSL_TRY(nn_params_status(s->params));
-    VSL_TRY(vsl_weights_to_params(s->params, &s->model.weights, "", vsl_path_text(s->args->model).text));
-    VSL_TRY(vsl_diffusion_new(&s->process, &s->process_options));
-    s->voxels = s->n[0] * s->n[1] * s->n[2];
-out:
-    return st;
-}
 
 static int tell(int step, int steps, void *user)
 {
@@ -94,7 +69,7 @@ static VslStatus draw(Sampling *s, int64_t first)
     VslStatus st = VSL_OK;
     const int count = s->args->numbers.batch;
     VslSamplerOptions how = s->args->sampler;
-    VslUnetDenoiser network = {.net = s->unet};
+    VslUnetDenoiser network = {.net = s->model.unet};
     const VslDenoiser denoiser = {vsl_unet_denoise, &network};
     const NnShape shape =
         s->n[2] == 1 ? NN_SHAPE(count, 1, s->n[1], s->n[0]) : NN_SHAPE(count, 1, s->n[2], s->n[1], s->n[0]);
@@ -103,8 +78,8 @@ static VslStatus draw(Sampling *s, int64_t first)
     how.clip = 1; /* what training pictures lie in */
     how.progress = tell;
     how.progress_user = s;
-    NnScope *scope = nn_scope_open(s->rt, NN_INFER);
-    NnTensor *x = vsl_sample(scope, s->rt, s->process, &denoiser, shape, &how);
+    NnScope *scope = nn_scope_open(s->model.rt, NN_INFER);
+    NnTensor *x = vsl_sample(scope, s->model.rt, s->model.process, &denoiser, shape, &how);
     nn_to_floats(scope, s->image, count * s->voxels, x);
     VSL_TRY(nn_scope_close(&scope));
 out:
@@ -195,7 +170,7 @@ static VslStatus write_about(Sampling *s)
         "Made by a network, of no person. Grey values: 0 is the low end of the window of training images, the largest "
         "value its high end.");
     VSL_CHECK(s->cli->result, VSL_E_NOMEM, "no memory for the description");
-    cli_generator_device(s->cli->result, s->rt);
+    cli_generator_device(s->cli->result, s->model.rt);
     VSL_TRY(cli_path_join(&path, s->args->out, "/samples.json"));
     VSL_TRY(cli_json_write(path.text, s->cli->result));
     json_object_set_new(s->cli->result, "seconds", cli_json_number(seconds)); /* the file is the same every time */
@@ -262,7 +237,9 @@ static VslStatus run(Cli *cli, void *user)
 
     VSL_TRY(vsl_options_resolve(&a->numbers, number_table));
     VSL_TRY(vsl_options_resolve(&a->sampler, vsl_sampler_option_table));
-    VSL_TRY(open_model(&s));
+    VSL_TRY(cli_denoiser_open(&s.model, cli, a->model));
+    s.n = s.model.n;
+    s.voxels = s.n[0] * s.n[1] * s.n[2];
     VSL_TRY(check_outputs(&s));
     VSL_TRY(make_images(&s));
     cli_progress_end();
@@ -275,11 +252,7 @@ static VslStatus run(Cli *cli, void *user)
 out:
     vsl_free(s.image);
     vsl_free(s.sheet);
-    vsl_diffusion_free(&s.process);
-    vsl_unet_free(&s.unet);
-    nn_params_free(&s.params);
-    nn_runtime_close(&s.rt);
-    cli_model_free(&s.model);
+    cli_denoiser_close(&s.model);
     return st;
 }
 

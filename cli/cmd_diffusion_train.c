@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/flags.h"
+#include "cli/labelled.h"
 #include "cli/learn.h"
 #include "cli/segment_model.h"
 #include "cli/teach.h"
@@ -28,7 +29,7 @@ typedef struct LabelOptions {
 } LabelOptions;
 
 typedef struct TrainArgs {
-    const char *data, *root, *out, *config, *size, *multipliers, *init, *teacher, *meet;
+    const char *data, *root, *out, *config, *size, *multipliers, *init, *teacher, *labels_from, *meet;
     TrainOptions own;
     LabelOptions label;
     VslSegmentOptions segment;
@@ -78,6 +79,8 @@ static const CliFlag flags[] = {
      "segmentation models whose mean answer stands for the masks of all other images to learn from (self-training); "
      "with "
      "them no image needs a mask of its own"},
+    {"labels-from", CLI_TEXT, offsetof(TrainArgs, labels_from), "FILE", 0,
+     "learn from the labelled images that it lists (TSV, column file), of which --labels takes the first"},
     {"config", CLI_TEXT, offsetof(TrainArgs, config), "FILE", 0,
      "YAML with any of these flags as keys; flags that are typed win"},
     {"size", CLI_TEXT, offsetof(TrainArgs, size), "N[,N[,N]]", 0,
@@ -114,8 +117,10 @@ static VslStatus resolve(TrainArgs *a)
     VslStatus st = VSL_OK;
     VSL_CHECK(a->data, VSL_E_ARG, "--data MANIFEST|FOLDER is missing; 'vesal diffusion train --help' shows an example");
     VSL_CHECK(a->out, VSL_E_ARG, "--out FOLDER is missing; 'vesal diffusion train --help' shows an example");
-    VSL_CHECK(wants_masks(a) || (a->label.labels == 0 && a->label.seed == 0), VSL_E_ARG,
+    VSL_CHECK(wants_masks(a) || (a->label.labels == 0 && a->label.seed == 0 && !a->labels_from), VSL_E_ARG,
               "--labels is for --task segment, stack and joint");
+    VSL_CHECK(!a->labels_from || a->label.seed == 0, VSL_E_ARG,
+              "--labels-seed draws the labelled images that --labels-from lists: one of the two");
     VSL_CHECK(a->own.task != TASK_STACK || a->init, VSL_E_ARG,
               "--task stack needs --init FOLDER: it trains on the activations of a network that has learnt before");
     VSL_CHECK(a->own.task == TASK_SEGMENT || !a->teacher, VSL_E_ARG, "--teacher is for --task segment");
@@ -135,17 +140,6 @@ static VslStatus resolve(TrainArgs *a)
     }
 out:
     return st;
-}
-
-/* A low level in the process's own terms, once the process is known. */
-static VslStatus resolve_segment(TrainArgs *a)
-{
-    if (!vsl_option_is_given(a->segment.time)) {
-        a->segment.time = a->diffusion.process == VSL_PROCESS_EDM    ? 0.2
-                          : a->diffusion.process == VSL_PROCESS_FLOW ? 0.05
-                                                                     : 0;
-    }
-    return vsl_options_resolve(&a->segment, vsl_segment_option_table);
 }
 
 /* What was typed for a table must be what the model to start from has. */
@@ -276,6 +270,7 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
     if (wants_masks(a)) {
         VSL_TRY(cli_settings_put(s, "init", a->init, NULL));
         VSL_TRY(cli_settings_put(s, "teacher", a->teacher, NULL));
+        VSL_TRY(cli_settings_put(s, "labels-from", a->labels_from, NULL));
         VSL_TRY(cli_settings_put_table(s, &a->label, label_table));
         VSL_TRY(cli_settings_put_table(s, &a->segment, vsl_segment_option_table));
     }
@@ -293,6 +288,11 @@ static VslStatus make_settings(CliSettings *s, const Cli *cli, const TrainArgs *
         char digests[CLI_MOST_TEACHERS * (VSL_SHA256_HEX + 1)];
         VSL_TRY(cli_teachers_digest(digests, sizeof digests, a->teacher));
         VSL_TRY(cli_settings_put(s, "model-teacher-sha256", digests, "of weights"));
+    }
+    if (a->labels_from) {
+        char digest[VSL_SHA256_HEX];
+        VSL_TRY(cli_labelled_digest(digest, &m->data, &m->labelled));
+        VSL_TRY(cli_settings_put(s, "model-labelled-sha256", digest, "of the names of labelled images"));
     }
     if (group) {
         snprintf(ranks, sizeof ranks, "%d", nn_group_size(group));
@@ -338,7 +338,9 @@ static VslStatus sort_out(Material *m, Cli *cli, const TrainArgs *a)
         const int64_t wanted = a->label.labels ? a->label.labels : labelled.count;
         VSL_CHECK(labelled.count > 0 || a->teacher, VSL_E_ARG, "%s: no image to learn from has masks",
                   vsl_path_text(a->data).text);
-        if (wanted > 0) {
+        if (a->labels_from) {
+            VSL_TRY(cli_labelled_read(&m->labelled, &m->data, a->labels_from, a->label.labels));
+        } else if (wanted > 0) {
             VSL_TRY(vsl_subset_draw(&m->labelled, &m->data, &labelled, wanted, (uint64_t)a->label.seed));
         }
         if (a->label.one_part != ONE_PART_AUTO) {
@@ -393,7 +395,7 @@ static json_t *describe(const TrainArgs *a, const Material *m)
     if (a->teacher) {
         json_object_set_new(out, "taught_images", json_integer((json_int_t)(m->taught.count - m->labelled.count)));
     }
-    if (a->label.labels > 0) {
+    if (a->label.labels > 0 || a->labels_from) {
         json_t *names = json_array();
         for (int64_t i = 0; i < m->labelled.count; i++) {
             json_array_append_new(names, json_string(m->data.item[m->labelled.item[i]].name));
@@ -420,7 +422,7 @@ static VslStatus run(Cli *cli, void *user)
     if (a->init) {
         VSL_TRY(take_init(a, &init, size, sizeof size));
     }
-    VSL_TRY(resolve_segment(a));
+    VSL_TRY(vsl_segment_resolve(&a->segment, (VslProcess)a->diffusion.process));
     if (a->teacher) {
         VSL_TRY(cli_teacher_structures(&m.known, m.in_one_part, a->teacher));
     }

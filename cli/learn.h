@@ -27,6 +27,8 @@
 
 #define CLI_DIFFUSION_SAMPLE .name = "diffusion sample", .purpose = "new images out of a trained model."
 
+#define CLI_DIFFUSION_CHOOSE .name = "diffusion choose", .purpose = "which images to label first, by a network's eyes."
+
 /** Hands the command line to the module. @return the exit code; CLI_EXIT_INTERNAL when there is no module, because
  * neither the command line nor an input is at fault, but what was installed. */
 int cli_learn(int argc, char **argv);

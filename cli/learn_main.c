@@ -2,11 +2,16 @@
 #include "cli/learn.h"
 
 extern const CliVerb cli_verb_diffusion_doctor, cli_verb_diffusion_train, cli_verb_diffusion_sample,
-    cli_verb_diffusion_segment, cli_verb_diffusion_evaluate;
+    cli_verb_diffusion_choose, cli_verb_diffusion_segment, cli_verb_diffusion_evaluate;
 
 const CliVerb *const cli_verbs[] = {
-    &cli_verb_diffusion_doctor,  &cli_verb_diffusion_train,    &cli_verb_diffusion_sample,
-    &cli_verb_diffusion_segment, &cli_verb_diffusion_evaluate, NULL,
+    &cli_verb_diffusion_doctor,
+    &cli_verb_diffusion_train,
+    &cli_verb_diffusion_sample,
+    &cli_verb_diffusion_choose,
+    &cli_verb_diffusion_segment,
+    &cli_verb_diffusion_evaluate,
+    NULL,
 };
 
 int vesal_learn_main(int argc, char **argv)

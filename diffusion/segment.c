@@ -21,6 +21,14 @@ const VslOption vsl_segment_option_table[] = {
      "learning rate of the new head, in those of the rest", NULL},
     {NULL, VSL_OPT_INT, 0, 0, 0, 0, NULL, NULL, NULL}};
 
+VslStatus vsl_segment_resolve(VslSegmentOptions *opt, VslProcess process)
+{
+    if (!vsl_option_is_given(opt->time)) {
+        opt->time = process == VSL_PROCESS_EDM ? 0.2 : process == VSL_PROCESS_FLOW ? 0.05 : 0;
+    }
+    return vsl_options_resolve(opt, vsl_segment_option_table);
+}
+
 struct VslSegmenter {
     const VslSegmentSetup *setup;
     VslUnet *net;

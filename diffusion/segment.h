@@ -35,6 +35,9 @@ typedef struct VslSegmentOptions { /* {0} = all defaults, see the table */
     double head_rate;              /* learning rate of the new head, in those of the body */
 } VslSegmentOptions;
 extern VSL_API const VslOption vsl_segment_option_table[];
+/** Fills in defaults; that of the noise level is low in the process's own terms: 50 of DDPM's 1000 steps, a sigma of
+ * 0.2 (EDM), 0.05 (flow). @return VSL_E_ARG. */
+VSL_API VSL_MUST_USE VslStatus vsl_segment_resolve(VslSegmentOptions *opt, VslProcess process);
 
 /** What a segmentation model is made of; everything is borrowed and lives as long as task and models. */
 typedef struct VslSegmentSetup {

@@ -422,35 +422,57 @@ static NnTensor *check_input(NnScope *s, const VslUnet *net, const VslUnetInput 
     return nn_concat(s, 2, (NnTensor *[]){in->x, spatial}, 1);
 }
 
-NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, NnTensor **taps)
-{
-    const VslUnetOptions *o = &net->opt;
-    const int last = net->levels - 1;
-    NnTensor *skips[VSL_UNET_LEVELS * (MAX_BLOCKS + 1) + 1];
-    int kept = 0;
-    NnTensor *x = check_input(s, net, in);
-    const Pass pass = {.emb = embed(s, net, in),
-                       .tokens = context(s, net, in),
-                       .dropout_seed = in->dropout_seed,
-                       .checkpoint = o->checkpoint == 2};
+typedef struct Skips { /* what the way down keeps for the way up */
+    NnTensor *h[VSL_UNET_LEVELS * (MAX_BLOCKS + 1) + 1];
+    int kept;
+} Skips;
 
+static Pass pass_of(NnScope *s, const VslUnet *net, const VslUnetInput *in)
+{
+    return (Pass){.emb = embed(s, net, in),
+                  .tokens = context(s, net, in),
+                  .dropout_seed = in->dropout_seed,
+                  .checkpoint = net->opt.checkpoint == 2};
+}
+
+/* Down and through the middle. */
+static NnTensor *to_middle(NnScope *s, const VslUnet *net, NnTensor *x, const Pass *pass, Skips *skips)
+{
+    const int last = net->levels - 1;
     NnTensor *h = nn_conv(s, &net->in, x);
-    skips[kept++] = h;
+    skips->h[skips->kept++] = h;
     for (int l = 0; l <= last; l++) {
-        for (int j = 0; j < o->blocks; j++) {
-            h = block(s, &net->down[l].block[j], h, NULL, &pass);
-            skips[kept++] = h;
+        for (int j = 0; j < net->opt.blocks; j++) {
+            h = block(s, &net->down[l].block[j], h, NULL, pass);
+            skips->h[skips->kept++] = h;
         }
         if (l < last) {
             h = nn_conv(s, &net->down[l].sample, h);
-            skips[kept++] = h;
+            skips->h[skips->kept++] = h;
         }
     }
-    h = block(s, &net->middle[0], h, NULL, &pass);
-    h = block(s, &net->middle[1], h, NULL, &pass);
+    h = block(s, &net->middle[0], h, NULL, pass);
+    return block(s, &net->middle[1], h, NULL, pass);
+}
+
+NnTensor *vsl_unet_middle(NnScope *s, const VslUnet *net, const VslUnetInput *in)
+{
+    Skips skips = {.kept = 0};
+    NnTensor *x = check_input(s, net, in);
+    const Pass pass = pass_of(s, net, in);
+    return to_middle(s, net, x, &pass, &skips);
+}
+
+NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, NnTensor **taps)
+{
+    const int last = net->levels - 1;
+    Skips skips = {.kept = 0};
+    NnTensor *x = check_input(s, net, in);
+    const Pass pass = pass_of(s, net, in);
+    NnTensor *h = to_middle(s, net, x, &pass, &skips);
     for (int l = last; l >= 0; l--) {
-        for (int j = 0; j <= o->blocks; j++) {
-            h = block(s, &net->up[l].block[j], h, skips[--kept], &pass);
+        for (int j = 0; j <= net->opt.blocks; j++) {
+            h = block(s, &net->up[l].block[j], h, skips.h[--skips.kept], &pass);
         }
         if (taps) {
             taps[last - l] = h;

@@ -85,6 +85,9 @@ VSL_API NnTensor *vsl_unet_forward(NnScope *s, const VslUnet *net, const VslUnet
 /** As far as a head: (B, width, [D,] H, W). taps: NULL, or vsl_unet_tap_count places for the decoder's activations,
  * coarsest first: one after each level's last block (before up-sampling), owned by s. */
 VSL_API NnTensor *vsl_unet_body(NnScope *s, const VslUnet *net, const VslUnetInput *in, NnTensor **taps);
+/** As far as the middle: the activations between the way down and the way up, (B, channels of tap 0, extents of tap 0).
+ */
+VSL_API NnTensor *vsl_unet_middle(NnScope *s, const VslUnet *net, const VslUnetInput *in);
 /** Number of taps (= levels) and the channels of tap i. Tap i has the input's extents divided by 2^(levels-1-i). */
 VSL_API int vsl_unet_tap_count(const VslUnet *net);
 VSL_API int64_t vsl_unet_tap_channels(const VslUnet *net, int i);

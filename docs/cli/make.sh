@@ -4,7 +4,7 @@ set -eu
 vesal=$1
 folder=$(dirname "$0")
 for verb in info convert register apply jacobian evaluate phantom "data verify" doctor "diffusion doctor" \
-    "diffusion train" "diffusion sample" "diffusion segment" "diffusion evaluate"; do
+    "diffusion train" "diffusion sample" "diffusion choose" "diffusion segment" "diffusion evaluate"; do
     # shellcheck disable=SC2086 # two words
     page=$("$vesal" --reference $verb)
     printf '%s\n' "$page" >"$folder/$(echo "$verb" | tr ' ' '-').md"
