@@ -135,26 +135,28 @@ def differences(a, rows, table="films.tsv"):
 
 
 def efficiencies(rows):
-    """Only where a method has as many subsets as training from scratch, and the same labelled films unless it chose its own:
-    subsets differ as much as methods. Three teachers are three runs of PTDR, but one run of their student."""
-    curves = {name: by_budget(rows, (name, 0)) for name in ("scratch", "scratch-chosen")}
-    dice = {name: {n: [float(r["dice"]) for r in runs.values()] for n, runs in curve.items()} for name, curve in curves.items()}
-    both = len(dice["scratch-chosen"]) > 1
-    lines = ["| method | labels | labels that scratch needs, over it | 95 % interval |" + (" of chosen films | 95 % interval |" if both else ""),
-             "| --- | --- | --- | --- |" + (" --- | --- |" if both else "")]
+    """Of drawn films on the same draws as training from scratch: they differ as much as methods. Chosen films are compared with
+    all draws, and with training from scratch on chosen ones. Three teachers are three runs of PTDR, but one run of their student."""
+    rivals = {name: by_budget(rows, (name, 0)) for name in ("scratch", "scratch-chosen")}
+    both = len(rivals["scratch-chosen"]) > 1
+    lines = ["| method | labels | draws | labels that scratch needs, over it | 95 % interval |" + (" of chosen films | 95 % interval |" if both else ""),
+             "| --- | --- | --- | --- | --- |" + (" --- | --- |" if both else "")]
+    dice = lambda runs: [float(r["dice"]) for r in runs]
     for m in variants(rows):
-        mine = {n: [float(r["dice"]) for r in runs.values()] for n, runs in by_budget(rows, m).items()
-                if subsets(runs) == subsets(curves["scratch"].get(n, {}))}
+        is_chosen = METHODS[m[0]].is_chosen
         for at in (1, 5, 10):
+            mine = by_budget(rows, m).get(at, {})
             cells = []
-            for name, scratch in dice.items():
-                if at not in mine or len(scratch) < 2 or m[0] == name or (name == "scratch-chosen" and not METHODS[m[0]].is_chosen):
-                    cells += ["", ""] if both else []
+            for name, curve in rivals.items():
+                scratch = {n: dice(r for (subset, _), r in runs.items() if is_chosen or subset in subsets(mine)) for n, runs in curve.items()}
+                if (len(subsets(mine)) < 3 or m[0] == name or len(scratch) < 2 or not subsets(mine) <= subsets(curve.get(at, {}))
+                        or not all(scratch.values()) or (name == "scratch-chosen" and not is_chosen)):
+                    cells += ["", ""] if both or name == "scratch" else []
                     continue
-                value, low, high = (ratio_text(v, max(scratch) / at) for v in efficiency(at, scratch, mine))
+                value, low, high = (ratio_text(v, max(scratch) / at) for v in efficiency(at, scratch, {at: dice(mine.values())}))
                 cells += [value, f"{low} to {high}"]
             if any(cells):
-                lines.append(f"| {words(m, rows)} | {at} | " + " | ".join(cells) + " |")
+                lines.append(f"| {words(m, rows)} | {at} | {len(subsets(mine))} | " + " | ".join(cells) + " |")
     return lines
 
 

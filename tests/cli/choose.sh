@@ -79,4 +79,10 @@ exits 3 $choose --model listed --data data/none.tsv
 says "is a model for 'segment'"
 exits 5 $choose --data data/none.tsv --labels 2 --out six.tsv
 says "exists and is not overwritten"
+
+# Volumes.
+. "$2/tests/cli/train_lib.sh"
+exits 0 train whole --steps 4
+exits 0 "$vesal" diffusion choose --model whole --data images --labels 2 --threads 1
+check "two volumes" [ "$(sed 1d out.txt | cut -f 1 | grep -c 'nii.gz$')" = 2 ]
 verdict
