@@ -112,7 +112,7 @@ TEST(features_are_the_middle_standardised)
     static float image[IMAGES * N * N], got[IMAGES * CHANNELS * PLACES], raw[IMAGES * CHANNELS * PLACES];
     const int64_t n[3] = {N, N, 1};
     const VslUnetOptions small = {.preset = VSL_UNET_TINY, .width = 8};
-    const VslDiffusionOptions ddpm = {0};
+    const VslDiffusionOptions edm = {.process = VSL_PROCESS_EDM}; /* its level scales what goes in */
     NnRuntime *rt = NULL;
     NnParams *p = NULL;
     VslUnet *net = NULL;
@@ -120,11 +120,11 @@ TEST(features_are_the_middle_standardised)
     CHECK_OK(nn_runtime_open(&rt, "cpu", NN_FLOAT32, 1));
     CHECK_OK(nn_params_new(&p, rt, 3));
     CHECK_OK(vsl_unet_new(&net, p, &small));
-    CHECK_OK(vsl_diffusion_new(&diffusion, &ddpm));
+    CHECK_OK(vsl_diffusion_new(&diffusion, &edm));
     scatter(image, IMAGES, N * N);
     CHECK(vsl_choose_width(net, n) == CHANNELS * PLACES);
-    CHECK_OK(vsl_choose_features(got, rt, net, diffusion, 50, image, IMAGES, n));
-    const VslLevel level = vsl_diffusion_level(diffusion, 50);
+    CHECK_OK(vsl_choose_features(got, rt, net, diffusion, 0.2, image, IMAGES, n));
+    const VslLevel level = vsl_diffusion_level(diffusion, 0.2);
     for (int i = 0; i < IMAGES; i++) { /* one at a time */
         NnScope *s = nn_scope_open(rt, NN_INFER);
         NnTensor *x = nn_affine(s, nn_from_floats(s, image + i * N * N, NN_SHAPE(1, 1, N, N)), level.in, 0);
@@ -151,8 +151,8 @@ TEST(features_are_the_middle_standardised)
         }
     }
     image[5] = NAN;
-    CHECK_STATUS(vsl_choose_features(got, rt, net, diffusion, 50, image, IMAGES, n), VSL_E_NUMERIC);
-    CHECK_STATUS(vsl_choose_features(got, rt, net, diffusion, 50, image, 0, n), VSL_E_ARG);
+    CHECK_STATUS(vsl_choose_features(got, rt, net, diffusion, 0.2, image, IMAGES, n), VSL_E_NUMERIC);
+    CHECK_STATUS(vsl_choose_features(got, rt, net, diffusion, 0.2, image, 0, n), VSL_E_ARG);
     vsl_diffusion_free(&diffusion);
     vsl_unet_free(&net);
     nn_params_free(&p);
