@@ -217,17 +217,19 @@ def without_labels(a):
 
 
 def picture(rows, path):
-    """Dice over labels: rings are means of a method, joined where none was passed over; one dot a run."""
-    wide, high, left, top, right, bottom = 920, 440, 70, 30, 360, 60
+    """Dice over labels: rings are means of a method, joined where none was passed over; one dot a run; methods side by side."""
+    wide, high, left, top, right, bottom, beside, inside = 1040, 440, 70, 30, 400, 60, 7, 40
     values = [float(r["dice"]) for r in rows if int(r["labels"]) > 0]
     low, most = math.floor(20 * min(values)) / 20, math.ceil(50 * max(values)) / 50
     budgets = sorted({int(r["labels"]) for r in rows if int(r["labels"]) > 0})
     span = math.log(budgets[-1] / budgets[0]) or 1
-    x = lambda n: left + (wide - left - right) * math.log(n / budgets[0]) / span
+    x = lambda n: left + inside + (wide - left - right - 2 * inside) * math.log(n / budgets[0]) / span
+    sharing = {n: [m for m in variants(rows) if n in by_budget(rows, m)] for n in budgets}
+    x_of = lambda n, m: x(n) + beside * (sharing[n].index(m) - (len(sharing[n]) - 1) / 2)
     y = lambda d: top + (high - top - bottom) * (most - d) / (most - low)
     s = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" font-family="sans-serif" font-size="13">',
          f'<rect width="{wide}" height="{high}" fill="white"/>']
-    for i in range(round((most - low) * 20) + 1):
+    for i in range(int((most - low) * 20 + 1e-6) + 1):
         d = low + i / 20
         s.append(f'<line x1="{left}" x2="{wide - right}" y1="{y(d):.1f}" y2="{y(d):.1f}" stroke="#dddddd"/>'
                  f'<text x="{left - 8}" y="{y(d) + 4:.1f}" text-anchor="end">{d:.2f}</text>')
@@ -240,7 +242,7 @@ def picture(rows, path):
         if not curve:
             continue
         ink = METHODS[m[0]].ink
-        at = {n: (x(n), y(mean([float(r["dice"]) for r in runs.values()]))) for n, runs in sorted(curve.items())}
+        at = {n: (x_of(n, m), y(mean([float(r["dice"]) for r in runs.values()]))) for n, runs in sorted(curve.items())}
         points = list(at.values())
         for n, after in zip(budgets, budgets[1:]):
             if n in at and after in at:
@@ -248,7 +250,7 @@ def picture(rows, path):
                 s.append(f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{ink}" stroke-width="2.5"/>')
         for n, runs in curve.items():
             for r in runs.values():
-                s.append(f'<circle cx="{x(n):.1f}" cy="{y(float(r["dice"])):.1f}" r="3" fill="{ink}" fill-opacity="0.55"/>')
+                s.append(f'<circle cx="{x_of(n, m):.1f}" cy="{y(float(r["dice"])):.1f}" r="3" fill="{ink}" fill-opacity="0.55"/>')
         s += [f'<circle cx="{p:.1f}" cy="{q:.1f}" r="4.5" fill="white" stroke="{ink}" stroke-width="2"/>' for p, q in points]
         line = top + 10 + 22 * i
         s.append(f'<rect x="{wide - right + 16}" y="{line - 9}" width="18" height="4" fill="{ink}"/>'
