@@ -172,8 +172,7 @@ static VslStatus run(Cli *cli, void *user)
         VSL_TRY(cli_check_output(cli, a->out));
     }
     VSL_TRY(cli_denoiser_open(&m, cli, a->model));
-    snprintf(size, sizeof size, m.options.dims == 2 ? "%lld,%lld" : "%lld,%lld,%lld", (long long)m.n[0],
-             (long long)m.n[1], (long long)m.n[2]);
+    cli_size_text(size, sizeof size, m.n, m.options.dims);
     const CliDataHow how = {.data = a->data,
                             .root = a->root,
                             .size = size,

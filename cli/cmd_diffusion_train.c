@@ -179,8 +179,7 @@ static VslStatus take_init(TrainArgs *a, CliModel *init, char *size, size_t room
         VSL_E_ARG, "--multipliers are not those of the model %s; leave the flag out", vsl_path_text(a->init).text);
     a->unet = unet;
     a->diffusion = process;
-    snprintf(size, room, unet.dims == 2 ? "%lld,%lld" : "%lld,%lld,%lld", (long long)n[0], (long long)n[1],
-             (long long)n[2]);
+    cli_size_text(size, room, n, unet.dims);
     VSL_CHECK(!a->size || strcmp(a->size, size) == 0, VSL_E_ARG, "--size is %s, but the model %s has %s; leave it out",
               a->size, vsl_path_text(a->init).text, size);
     a->size = size;

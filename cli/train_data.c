@@ -322,6 +322,11 @@ out:
     return st;
 }
 
+void cli_size_text(char *out, size_t room, const int64_t n[3], int dims)
+{
+    snprintf(out, room, dims == 2 ? "%lld,%lld" : "%lld,%lld,%lld", (long long)n[0], (long long)n[1], (long long)n[2]);
+}
+
 VslStatus cli_to_grey(VslVolume *v, int is_png, const char *path)
 {
     VslStatus st = VSL_OK;

@@ -38,5 +38,7 @@ VSL_MUST_USE VslStatus cli_data_read(Cli *cli, VslDataset *out, CliDataAbout *ab
 VSL_MUST_USE VslStatus cli_to_grey(VslVolume *v, int is_png, const char *path);
 /** The extents that `text` asks for, for images whose first is flat or not. */
 VSL_MUST_USE VslStatus cli_parse_size(int64_t n[3], const char *text, int is_flat);
+/** The text that cli_parse_size reads: "64,48", or of a network with dims 3 "32,32,32". */
+void cli_size_text(char *out, size_t room, const int64_t n[3], int dims);
 
 #endif
