@@ -10,6 +10,7 @@ import argparse
 import csv
 import datetime
 import glob
+import json
 import os
 import random
 import re
@@ -44,8 +45,9 @@ stages alone, judged by labels that no program sees. A pair is lost when structu
 {film_table}
 
 Films of two people are no affine image of each other, and at a quarter of their resolution, 16x16 pixels, many a wrong map
-makes windows of 5x5 pixels alike. So each level also starts from where the headers put the images, and images keep at
-least half of the overlap that headers or centres of mass give them.
+makes windows of 5x5 pixels alike. So each level also starts from where the headers put the images, images keep at
+least half of the overlap that headers or centres of mass give them, and each pair is also aligned the other way: where
+the two maps disagree, the one that makes the images more alike both ways goes on.
 """
 HEADS = """
 ## Whole heads
@@ -61,20 +63,24 @@ information, 1000, 500 and 250 iterations, none on the finest level. As in the [
 """
 
 
-def row_of(name, before, after, lost, failed, seconds=None):
+def row_of(name, before, after, lost, warned=None, seconds=None):
+    """warned: which pairs came with a warning that the other way leads to another map"""
     done = np.array([d for d in after if d is not None])
+    told = np.array([w for w, d in zip(warned or [], after) if d is not None])
+    said = [f"{np.sum(told & (done < lost))}", f"{np.sum(told & (done >= lost))}"] if warned else ["", ""]
     cells = [name, f"{np.mean(before):.3f}", f"{np.mean(done):.3f}", f"{np.median(done):.3f}", f"{np.min(done):.3f}",
-             str(int(np.sum(done < lost))), str(failed)]
+             str(int(np.sum(done < lost))), *said, str(after.count(None))]
     return "| " + " | ".join(cells + ([f"{seconds:.2f}"] if seconds is not None else [])) + " |"
 
 
 def table(rows, timed):
-    head = ["program", "Dice by headers", "after, mean", "median", "least", "lost", "ended in an error"] + ["s a pair"] * timed
+    head = ["program", "Dice by headers", "after, mean", "median", "least", "lost", "lost, warned of",
+            "others, warned of", "ended in an error"] + ["s a pair"] * timed
     return "\n".join(["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1), *rows])
 
 
 def ours(pairs, folder, metric, threads):
-    """-> (affine files, None where there is none; seconds a pair)"""
+    """-> (affine files, None where there is none; which pairs were warned of; seconds a pair)"""
     with open(os.path.join(folder, "pairs.tsv"), "w") as f:
         f.write("fixed\tmoving\tout\n" + "".join(f"{a}\t{b}\tp{i}\n" for i, (a, b) in enumerate(pairs)))
     out = os.path.join(folder, metric)
@@ -85,7 +91,13 @@ def ours(pairs, folder, metric, threads):
         sys.exit(f"{VESAL} ended with {done.returncode}")
     seconds = (time.perf_counter() - began) / len(pairs)
     paths = [os.path.join(out, f"p{i}0GenericAffine.mat") for i in range(len(pairs))]
-    return [p if os.path.exists(p) else None for p in paths], seconds
+    paths = [p if os.path.exists(p) else None for p in paths]
+    return paths, [bool(p) and is_warned_of(p.replace("0GenericAffine.mat", "Report.json")) for p in paths], seconds
+
+
+def is_warned_of(report):
+    with open(report) as f:
+        return any("the map is another one" in r for r in json.load(f)["verdict"]["reasons"])
 
 
 def greedy(fixed, moving, folder, threads):
@@ -109,7 +121,7 @@ def theirs(peer, pairs, folder, threads):
         said = re.findall(r"^SECONDS (\S+) ", done.stdout, re.M)
         seconds += float(said[0]) if said else 0
         paths.append(path if done.returncode == 0 and os.path.exists(path) else None)
-    return paths, seconds / len(pairs)
+    return paths, None, seconds / len(pairs)
 
 
 def head_dice(fixed, moving, path):
@@ -135,9 +147,9 @@ def heads_part(a, folder):
                       ("vesal `--linear-metric mi`", lambda: ours(pairs, folder, "mi", a.threads)),
                       ("greedy NCC", lambda: theirs(greedy, pairs, folder, a.threads)),
                       ("ANTs MI", lambda: theirs(ants, pairs, folder, a.threads))):
-        paths, seconds = run()
+        paths, warned, seconds = run()
         after = [head_dice(labels(f), labels(m), p) if p else None for (f, m), p in zip(pairs, paths)]
-        rows.append(row_of(name, before, after, LOST_HEAD, paths.count(None), seconds))
+        rows.append(row_of(name, before, after, LOST_HEAD, warned, seconds))
         print(rows[-1], flush=True)
     return HEADS.format(pairs=len(pairs), people=len(found), lost_head=LOST_HEAD, table=table(rows, True))
 
@@ -171,9 +183,9 @@ def films_part(a, folder):
     before = [film_dice(masks[f], masks[m], None) for f, m in pairs]
     rows = []
     for name, metric in (("vesal (LNCC)", "lncc"), ("vesal `--linear-metric mi`", "mi")):
-        paths, _ = ours(pairs, folder, metric, a.threads)
+        paths, warned, _ = ours(pairs, folder, metric, a.threads)
         after = [film_dice(masks[f], masks[m], p) if p else None for (f, m), p in zip(pairs, paths)]
-        rows.append(row_of(name, before, after, LOST_FILM, paths.count(None)))
+        rows.append(row_of(name, before, after, LOST_FILM, warned))
         print(rows[-1], flush=True)
     return {"films": len(pairs), "people": len(masks), "lost_film": LOST_FILM, "film_table": table(rows, False)}
 

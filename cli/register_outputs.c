@@ -124,8 +124,9 @@ out:
 
 static json_t *linear_json(const char *name, const VslAffineResult *a)
 {
-    return json_pack("{s:s,s:o,s:o,s:i,s:o}", "stage", name, "similarity_before", cli_json_number(a->similarity_before),
-                     "similarity_after", cli_json_number(a->similarity_after), "iterations", a->iterations, "seconds",
+    return json_pack("{s:s,s:o,s:o,s:o,s:i,s:o}", "stage", name, "similarity_before",
+                     cli_json_number(a->similarity_before), "similarity_after", cli_json_number(a->similarity_after),
+                     "disagreement_mm", cli_json_number(a->disagreement_mm), "iterations", a->iterations, "seconds",
                      cli_json_number(a->seconds));
 }
 

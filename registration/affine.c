@@ -8,6 +8,14 @@
  * level found need not be good on a finer one. Where a start (the headers, centres together, or `initial`) is better,
  * both are optimised and the better one is kept.
  *
+ * Whether a map is right cannot be told from its energy alone: another one may have a lower energy that the descent
+ * does not reach. So all levels but the finest are also solved the other way, moving image to fixed one, from starts of
+ * its own. Where the two disagree the inverse of the way back is descended from too, and the map with the lower energy
+ * in both directions together goes on: of 1200 pairs of simulated films 89 became better by 0.02 Dice or more and 11
+ * worse (LNCC; by MI of 400 38 and 29), of 40 heads by MI 5 and 1, by LNCC none. Letting each level exchange its maps,
+ * each direction by its own energy, lost twice as many films by MI: both then agree on a wrong map. How far the two
+ * were apart is told to the caller.
+ *
  * A mean similarity can rise while the images part. They keep half of the overlap that they have by the headers or with
  * their centres brought together, whichever is more, or under `initial`.
  *
@@ -42,17 +50,27 @@ typedef struct Image {
     VslVolume image, mask; /* mask empty when there is none */
 } Image;
 
+typedef struct Pyramid {
+    Image levels[MAX_LEVELS];    /* coarsest first */
+    double centre[3], radius_mm; /* centre of mass, root mean square distance from it; of the coarsest level */
+} Pyramid;
+
+/* One direction. */
 typedef struct Run {
+    RegLinear linear; /* of the level; first: reg_linear_energy is handed the same pointer */
     const VslAffineOptions *opt;
     VslBackend *be, *host; /* of the images; of the parameters */
     VslLinearKind kind;
-    Image fixed[MAX_LEVELS], moving[MAX_LEVELS]; /* coarsest first */
-    double spacing[MAX_LEVELS];
-    double fixed_centre[3], moving_centre[3], radius_mm;
+    const Pyramid *fixed, *moving;
+    const double *spacing; /* of the levels */
+    int is_back;           /* from moving to fixed */
+    VslAffine starts[2];   /* the caller's map, or else the headers as they are and with centres brought together */
+    int start_count;
     double least_share; /* of the fixed image that must meet the moving one */
     VslAffine best;
-    int level, iterations;
-    double before, after;
+    double energy; /* of best, on the level */
+    int level, iterations, most_iterations;
+    double shown; /* of the progress */
 } Run;
 
 static double now_seconds(void)
@@ -112,11 +130,9 @@ static VslStatus find_centre(double centre[3], double *radius_mm, const Image *m
             centre[d] = sum[d] / mass;
         }
     }
-    if (radius_mm) {
-        double h[3];
-        vsl_grid_spacing(h, g);
-        *radius_mm = fmax(sqrt(squares / mass), h[0]);
-    }
+    double h[3];
+    vsl_grid_spacing(h, g);
+    *radius_mm = fmax(sqrt(squares / mass), h[0]);
 out:
     return st;
 }
@@ -156,130 +172,120 @@ out:
 /* --- one level -----------------------------------------------------------------------------------------------------
  */
 
-static VslStatus level_open(RegLinear *linear, Run *run, int level)
+static VslStatus level_open(Run *run, int level)
 {
     VslStatus st = VSL_OK;
-    const Image *f = &run->fixed[level], *m = &run->moving[level];
-    VSL_TRY(reg_linear_new(linear, run->be, &f->image, &m->image, f->mask.data ? &f->mask : NULL,
-                           m->mask.data ? &m->mask : NULL, run->opt->similarity, run->fixed_centre, run->radius_mm));
-    linear->least_share = run->least_share;
+    const Image *f = &run->fixed->levels[level], *m = &run->moving->levels[level];
+    reg_linear_free(&run->linear);
+    VSL_TRY(reg_linear_new(&run->linear, run->be, &f->image, &m->image, f->mask.data ? &f->mask : NULL,
+                           m->mask.data ? &m->mask : NULL, run->opt->similarity, run->fixed->centre,
+                           run->fixed->radius_mm));
+    run->level = level;
+    run->linear.least_share = run->least_share;
 out:
     return st;
 }
 
-static VslStatus energy_of(double *energy, const Run *run, RegLinear *l, const VslAffine *a)
+static VslStatus energy_of(double *energy, Run *run, const VslAffine *a)
 {
     VslStatus st = VSL_OK;
     VslField p = {0};
-    l->base = *a;
+    run->linear.base = *a;
     VSL_TRY(vsl_field_new(&p, run->host, (int64_t[3]){REG_LINEAR_PARAMETERS, 1, 1}, 1));
-    VSL_TRY(reg_linear_energy(l, energy, NULL, &p));
+    VSL_TRY(reg_linear_energy(&run->linear, energy, NULL, &p));
 out:
     vsl_field_free(&p);
     return st;
 }
 
-static VslAffine centred(const Run *run)
-{
-    VslAffine a = vsl_affine_identity();
-    for (int d = 0; d < 3; d++) {
-        a.m[d][3] = run->moving_centre[d] - run->fixed_centre[d];
-    }
-    return a;
-}
-
-/* Where to start from: the caller's map, or else the headers as they are and with centres brought together. */
-static int known_starts(VslAffine out[2], const Run *run, const VslAffine *initial)
-{
-    out[0] = initial ? *initial : vsl_affine_identity();
-    out[1] = centred(run);
-    return initial ? 1 : 2;
-}
-
 /* On the coarsest level. */
-static VslStatus keep_overlap(Run *run, RegLinear *l, const VslAffine *starts, int count)
+static VslStatus keep_overlap(Run *run)
 {
     VslStatus st = VSL_OK;
     double energy;
-    for (int t = 0; t < count; t++) {
-        VSL_TRY(energy_of(&energy, run, l, &starts[t]));
-        run->least_share = fmax(run->least_share, 0.5 * l->share);
+    for (int t = 0; t < run->start_count; t++) {
+        VSL_TRY(energy_of(&energy, run, &run->starts[t]));
+        run->least_share = fmax(run->least_share, 0.5 * run->linear.share);
     }
-    l->least_share = run->least_share;
+    run->linear.least_share = run->least_share;
 out:
     return st;
 }
 
-static int report(void *linear, int iteration, double energy);
-
-/* The callback of an iteration needs both. */
-typedef struct Step {
-    RegLinear linear; /* first: reg_linear_energy is handed the same pointer */
-    Run *run;
-    int iterations;
-} Step;
-
 static int report(void *context, int iteration, double energy)
 {
-    const Step *s = context;
-    const Run *run = s->run;
+    Run *run = context;
     const int levels = run->opt->levels;
+    /* A level costs eight times the one before; it is descended from more than one map, and both ways. */
+    const double before = pow(8, run->level) - 1,
+                 of_level = run->is_back ? 1 : (double)iteration / run->most_iterations;
+    run->shown = fmax(run->shown, (before + 7 * pow(8, run->level) * of_level) / (pow(8, levels) - 1));
     const VslProgress p = {.stage = run->kind == VSL_LINEAR_RIGID ? "rigid" : "affine",
                            .level = run->level + 1,
                            .levels = levels,
                            .iteration = iteration,
-                           .iterations = s->iterations,
+                           .iterations = run->most_iterations,
                            .energy = energy,
-                           /* a level costs eight times the one before */
-                           .fraction = (pow(8, run->level) - 1 + 7 * pow(8, run->level) * iteration / s->iterations) /
-                                       (pow(8, levels) - 1)};
+                           .fraction = run->shown};
     return run->opt->progress ? run->opt->progress(&p, run->opt->progress_user) : 0;
 }
 
 /* Improves *a by at most `iterations` steps. */
-static VslStatus descend(double *energy, VslAffine *a, Step *s, VslLinearKind kind, int iterations)
+static VslStatus descend(double *energy, VslAffine *a, Run *run, VslLinearKind kind, int iterations)
 {
     VslStatus st = VSL_OK;
     VslField p = {0};
     RegLbfgsResult r;
-    s->linear.base = *a;
-    s->linear.kind = kind;
-    s->iterations = iterations;
+    run->linear.base = *a;
+    run->linear.kind = kind;
+    run->most_iterations = iterations;
     const RegLbfgsOptions opt = {.iterations = iterations,
                                  .history = REG_LINEAR_PARAMETERS,
-                                 .first_step = 0.25 * s->run->spacing[s->run->level],
+                                 .first_step = 0.25 * run->spacing[run->level],
                                  .energy_tolerance = 1e-5,
                                  .window = 4,
                                  .gradient_tolerance = 1e-4};
-    VSL_TRY(vsl_field_new(&p, s->run->host, (int64_t[3]){reg_linear_count(&s->linear), 1, 1}, 1));
-    VSL_TRY(reg_lbfgs(&r, &p, reg_linear_energy, report, s, &opt));
-    *a = reg_linear_map(&s->linear, p.data);
+    VSL_TRY(vsl_field_new(&p, run->host, (int64_t[3]){reg_linear_count(&run->linear), 1, 1}, 1));
+    VSL_TRY(reg_lbfgs(&r, &p, reg_linear_energy, report, run, &opt));
+    *a = reg_linear_map(&run->linear, p.data);
     *energy = r.energy_after;
-    s->run->iterations += r.iterations;
+    run->iterations += r.iterations;
 out:
     vsl_field_free(&p);
     return st;
 }
 
-/* From the best so far, and from the starts too that are better here. */
-static VslStatus improve(Run *run, Step *s, const VslAffine *starts, int count)
+/* Descends from a map and keeps what is found if it is better than the best. */
+static VslStatus try_from(Run *run, const VslAffine *map)
 {
     VslStatus st = VSL_OK;
-    VslAffine from[3] = {run->best, starts[0], starts[count - 1]};
-    double begun = INFINITY, lowest = INFINITY;
-    for (int t = 0; t <= count; t++) {
-        double energy;
-        VSL_TRY(energy_of(&energy, run, &s->linear, &from[t]));
-        if (t == 0) {
-            begun = energy;
-        }
-        if (!isfinite(energy) || (t > 0 && energy >= begun)) {
-            continue;
-        }
-        VSL_TRY(descend(&energy, &from[t], s, run->kind, run->opt->iterations));
-        if (energy < lowest) {
-            lowest = energy;
-            run->best = from[t];
+    VslAffine a = *map;
+    double energy;
+    VSL_TRY(energy_of(&energy, run, &a));
+    if (isfinite(energy)) {
+        VSL_TRY(descend(&energy, &a, run, run->kind, run->opt->iterations));
+    }
+    if (energy < run->energy) {
+        run->energy = energy;
+        run->best = a;
+    }
+out:
+    return st;
+}
+
+/* From the best so far, and from the starts too that are better here. */
+static VslStatus improve(Run *run)
+{
+    VslStatus st = VSL_OK;
+    const VslAffine from = run->best;
+    double begun, energy;
+    VSL_TRY(energy_of(&begun, run, &from));
+    run->energy = INFINITY;
+    VSL_TRY(try_from(run, &from));
+    for (int t = 0; t < run->start_count; t++) {
+        VSL_TRY(energy_of(&energy, run, &run->starts[t]));
+        if (energy < begun) {
+            VSL_TRY(try_from(run, &run->starts[t]));
         }
     }
 out:
@@ -309,25 +315,24 @@ static VslAffine start_map(const RegLinear *l, int axis, double angle, const Vsl
     return a;
 }
 
-static VslStatus choose_start(Run *run, Step *s, const VslAffine shifts[2])
+/* The best of several starts goes on; without any the energy stays infinite. */
+static VslStatus choose_start(Run *run)
 {
     VslStatus st = VSL_OK;
     Start starts[MAX_STARTS];
     int count = 0;
     const double angles[5] = {0, 0.26, -0.26, 0.52, -0.52}; /* 15 and 30 degrees */
     for (int shift = 0; shift < 2; shift++) {
-        for (int axis = s->linear.in_plane ? 2 : 0; axis < 3; axis++) {
+        for (int axis = run->linear.in_plane ? 2 : 0; axis < 3; axis++) {
             for (int a = axis == 2 ? 0 : 1; a < 5; a++) {
                 Start *next = &starts[count];
-                next->map = start_map(&s->linear, axis, angles[a], &shifts[shift]);
-                VSL_TRY(energy_of(&next->energy, run, &s->linear, &next->map));
+                next->map = start_map(&run->linear, axis, angles[a], &run->starts[shift]);
+                VSL_TRY(energy_of(&next->energy, run, &next->map));
                 count += isfinite(next->energy) ? 1 : 0;
             }
         }
     }
-    VSL_CHECK(count > 0, VSL_E_NUMERIC,
-              "the images do not overlap, neither by their headers nor with their centres of mass brought together");
-    Start best = {.energy = INFINITY};
+    run->energy = INFINITY;
     for (int t = 0; t < TRIED_STARTS && t < count; t++) {
         int lowest = t;
         for (int c = t + 1; c < count; c++) {
@@ -336,10 +341,88 @@ static VslStatus choose_start(Run *run, Step *s, const VslAffine shifts[2])
         const Start swap = starts[t];
         starts[t] = starts[lowest];
         starts[lowest] = swap;
-        VSL_TRY(descend(&starts[t].energy, &starts[t].map, s, VSL_LINEAR_RIGID, 15));
-        best = starts[t].energy < best.energy ? starts[t] : best;
+        VSL_TRY(descend(&starts[t].energy, &starts[t].map, run, VSL_LINEAR_RIGID, 15));
+        if (starts[t].energy < run->energy) {
+            run->energy = starts[t].energy;
+            run->best = starts[t].map;
+        }
     }
-    run->best = best.map;
+out:
+    return st;
+}
+
+/* The coarsest level; run->energy is infinite afterwards when no start lets enough of the images meet. */
+static VslStatus begin(Run *run)
+{
+    VslStatus st = VSL_OK;
+    VSL_TRY(level_open(run, 0));
+    VSL_TRY(keep_overlap(run));
+    if (run->start_count == 2) {
+        VSL_TRY(choose_start(run));
+    } else {
+        run->best = run->starts[0];
+        VSL_TRY(energy_of(&run->energy, run, &run->best));
+    }
+    if (isfinite(run->energy)) {
+        VSL_TRY(improve(run));
+    }
+out:
+    return st;
+}
+
+/* --- both ways -----------------------------------------------------------------------------------------------------
+ */
+
+/* Mean distance, mm, between a point of the fixed object and where the two maps lead it, there and back: at its centre
+ * and at six points about it. */
+static double disagreement(const Run *there, const Run *back)
+{
+    const VslAffine loop = vsl_affine_compose(&back->best, &there->best);
+    double sum = 0;
+    for (int k = 0; k < 7; k++) {
+        double x[3], y[3], d2 = 0;
+        for (int d = 0; d < 3; d++) {
+            x[d] = there->fixed->centre[d] + (k / 2 == d ? k % 2 ? -1 : 1 : 0) * there->fixed->radius_mm;
+        }
+        vsl_affine_point(y, &loop, x);
+        for (int d = 0; d < 3; d++) {
+            d2 += (y[d] - x[d]) * (y[d] - x[d]);
+        }
+        sum += sqrt(d2);
+    }
+    return sum / 7;
+}
+
+/* Energies of a map and of its inverse, each in its own direction. */
+static VslStatus energy_both_ways(double *sum, Run *there, Run *back, const VslAffine *map)
+{
+    VslStatus st = VSL_OK;
+    VslAffine inverse;
+    double of_map, of_inverse;
+    VSL_TRY(vsl_affine_invert(&inverse, map));
+    VSL_TRY(energy_of(&of_map, there, map));
+    VSL_TRY(energy_of(&of_inverse, back, &inverse));
+    *sum = of_map + of_inverse;
+out:
+    return st;
+}
+
+/* Goes on from the inverse of what the way back found if that makes the images more alike both ways. */
+static VslStatus compare(Run *there, Run *back)
+{
+    VslStatus st = VSL_OK;
+    VslAffine other;
+    double energy, of_best, of_other;
+    VSL_TRY(vsl_affine_invert(&other, &back->best));
+    VSL_TRY(energy_of(&energy, there, &other));
+    if (isfinite(energy)) {
+        VSL_TRY(descend(&energy, &other, there, there->kind, there->opt->iterations));
+        VSL_TRY(energy_both_ways(&of_best, there, back, &there->best));
+        VSL_TRY(energy_both_ways(&of_other, there, back, &other));
+        if (of_other < of_best) {
+            there->best = other;
+        }
+    }
 out:
     return st;
 }
@@ -347,32 +430,77 @@ out:
 /* --- the whole -----------------------------------------------------------------------------------------------------
  */
 
-static VslStatus prepare(Run *run, const VslVolume *fixed, const VslVolume *moving, const VslVolume *fixed_mask,
-                         const VslVolume *moving_mask)
+static VslStatus prepare(Pyramid *fixed, Pyramid *moving, double *spacing, const Run *run,
+                         const VslVolume *const images[2], const VslVolume *const masks[2])
 {
     VslStatus st = VSL_OK;
     const int levels = run->opt->levels, threads = vsl_backend_threads(run->be);
-    const double finest = finest_spacing(&fixed->grid);
-    VSL_TRY(check_mask(fixed, fixed_mask, "fixed image", "fixed mask"));
-    VSL_TRY(check_mask(moving, moving_mask, "moving image", "moving mask"));
+    const double finest = finest_spacing(&images[0]->grid);
+    VSL_TRY(check_mask(images[0], masks[0], "fixed image", "fixed mask"));
+    VSL_TRY(check_mask(images[1], masks[1], "moving image", "moving mask"));
     for (int l = 0; l < levels; l++) {
-        run->spacing[l] = finest * (double)(1 << (levels - 1 - l));
+        spacing[l] = finest * (double)(1 << (levels - 1 - l));
     }
-    VSL_TRY(build_levels(run->fixed, run->spacing, levels, fixed, fixed_mask, "the fixed image", threads));
-    VSL_TRY(build_levels(run->moving, run->spacing, levels, moving, moving_mask, "the moving image", threads));
-    VSL_TRY(find_centre(run->fixed_centre, &run->radius_mm, &run->fixed[0], "fixed"));
-    VSL_TRY(find_centre(run->moving_centre, NULL, &run->moving[0], "moving"));
+    VSL_TRY(build_levels(fixed->levels, spacing, levels, images[0], masks[0], "the fixed image", threads));
+    VSL_TRY(build_levels(moving->levels, spacing, levels, images[1], masks[1], "the moving image", threads));
+    VSL_TRY(find_centre(fixed->centre, &fixed->radius_mm, &fixed->levels[0], "fixed"));
+    VSL_TRY(find_centre(moving->centre, &moving->radius_mm, &moving->levels[0], "moving"));
 out:
     return st;
 }
 
-/* Energies of the start that the caller knows and of the result. */
-static VslStatus judge(Run *run, RegLinear *l, const VslAffine *start)
+static VslStatus set_starts(Run *run, const VslAffine *initial)
 {
     VslStatus st = VSL_OK;
-    l->least_share = REG_LINEAR_LEAST_SHARE;
-    VSL_TRY(energy_of(&run->before, run, l, start));
-    VSL_TRY(energy_of(&run->after, run, l, &run->best));
+    run->start_count = initial ? 1 : 2;
+    run->starts[0] = run->starts[1] = vsl_affine_identity();
+    if (initial && run->is_back) {
+        VSL_TRY(vsl_affine_invert(&run->starts[0], initial));
+    } else if (initial) {
+        run->starts[0] = *initial;
+    }
+    for (int d = 0; d < 3; d++) {
+        run->starts[1].m[d][3] = run->moving->centre[d] - run->fixed->centre[d];
+    }
+out:
+    return st;
+}
+
+/* All levels; *disagree_mm stays as it is when no way back is looked for or found. */
+static VslStatus solve(Run *there, Run *back, double *disagree_mm, const VslAffine *initial)
+{
+    VslStatus st = VSL_OK;
+    const int levels = there->opt->levels;
+    /* A rigid motion of a map that is not rigid itself has no inverse of that kind. */
+    int both = there->kind == VSL_LINEAR_AFFINE || !initial;
+    VSL_TRY(set_starts(there, initial));
+    VSL_TRY(begin(there));
+    VSL_CHECK(isfinite(there->energy) || initial, VSL_E_NUMERIC,
+              "the images do not overlap, neither by their headers nor with their centres of mass brought together");
+    VSL_CHECK(isfinite(there->energy), VSL_E_NUMERIC,
+              "the images do not overlap under the initial map (%.0f %% of the fixed image is met)",
+              100 * there->linear.share);
+    if (both) {
+        VSL_TRY(set_starts(back, initial));
+        VSL_TRY(begin(back));
+        both = isfinite(back->energy);
+    }
+    for (int l = 0; l < levels; l++) {
+        if (l > 0) {
+            VSL_TRY(level_open(there, l));
+            VSL_TRY(improve(there));
+        }
+        if (both && l > 0 && l < levels - 1) {
+            VSL_TRY(level_open(back, l));
+            VSL_TRY(improve(back));
+        }
+        if (both && l == (levels > 1 ? levels - 2 : 0)) {
+            *disagree_mm = disagreement(there, back);
+            if (*disagree_mm > 0.5 * there->spacing[l]) {
+                VSL_TRY(compare(there, back));
+            }
+        }
+    }
 out:
     return st;
 }
@@ -385,50 +513,38 @@ VslStatus vsl_affine_register(VslAffineResult *out, const VslVolume *fixed, cons
     const double began = now_seconds();
     VslAffineOptions opt = options ? *options : (VslAffineOptions){0};
     VslBackend *host = NULL; /* a dozen numbers need no device */
-    Run run = {.opt = &opt, .kind = kind};
-    Step step = {.run = &run};
-    VslAffine starts[2] = {vsl_affine_identity()};
-    int count = 0;
+    Pyramid f = {.radius_mm = 0}, m = {.radius_mm = 0};
+    double spacing[MAX_LEVELS], before, after, disagree_mm = NAN;
+    Run there = {.opt = &opt, .be = be, .kind = kind, .fixed = &f, .moving = &m, .spacing = spacing};
+    Run back = {.opt = &opt, .be = be, .kind = kind, .fixed = &m, .moving = &f, .spacing = spacing, .is_back = 1};
     VSL_CHECK(kind == VSL_LINEAR_RIGID || kind == VSL_LINEAR_AFFINE, VSL_E_ARG,
               "alignment %d is neither rigid (1) nor affine (2)", (int)kind);
     VSL_TRY(vsl_options_resolve(&opt, vsl_affine_option_table));
     if (!vsl_backend_is_host(be)) {
         VSL_TRY(vsl_backend_open(&host, "cpu", vsl_backend_threads(be)));
     }
-    run.be = be;
-    run.host = host ? host : be;
-    run.least_share = REG_LINEAR_LEAST_SHARE;
-    VSL_TRY(prepare(&run, fixed, moving, fixed_mask, moving_mask));
-    count = known_starts(starts, &run, initial);
-    run.best = starts[0];
-    for (run.level = 0; run.level < opt.levels; run.level++) {
-        reg_linear_free(&step.linear);
-        VSL_TRY(level_open(&step.linear, &run, run.level));
-        if (run.level == 0) {
-            VSL_TRY(keep_overlap(&run, &step.linear, starts, count));
-        }
-        if (run.level == 0 && !initial) {
-            VSL_TRY(choose_start(&run, &step, starts));
-        } else if (run.level == 0) {
-            double energy;
-            VSL_TRY(energy_of(&energy, &run, &step.linear, initial));
-            VSL_CHECK(isfinite(energy), VSL_E_NUMERIC,
-                      "the images do not overlap under the initial map (%.0f %% of the fixed image is met)",
-                      100 * step.linear.share);
-        }
-        VSL_TRY(improve(&run, &step, starts, count));
-    }
-    VSL_TRY(judge(&run, &step.linear, &starts[0]));
-    *out = (VslAffineResult){.affine = run.best,
-                             .similarity_before = isfinite(run.before) ? -run.before : NAN,
-                             .similarity_after = -run.after,
-                             .iterations = run.iterations,
+    there.host = back.host = host ? host : be;
+    there.least_share = back.least_share = REG_LINEAR_LEAST_SHARE;
+    VSL_TRY(prepare(&f, &m, spacing, &there, (const VslVolume *[]){fixed, moving},
+                    (const VslVolume *[]){fixed_mask, moving_mask}));
+    VSL_TRY(solve(&there, &back, &disagree_mm, initial));
+    there.linear.least_share =
+        REG_LINEAR_LEAST_SHARE; /* energies of the start that the caller knows and of the result */
+    VSL_TRY(energy_of(&before, &there, &there.starts[0]));
+    VSL_TRY(energy_of(&after, &there, &there.best));
+    *out = (VslAffineResult){.affine = there.best,
+                             .similarity_before = isfinite(before) ? -before : NAN,
+                             .similarity_after = -after,
+                             .disagreement_mm = disagree_mm,
+                             .radius_mm = f.radius_mm,
+                             .iterations = there.iterations + back.iterations,
                              .seconds = now_seconds() - began};
 out:
-    reg_linear_free(&step.linear);
+    reg_linear_free(&there.linear);
+    reg_linear_free(&back.linear);
     for (int l = 0; l < MAX_LEVELS; l++) {
-        image_free(&run.fixed[l]);
-        image_free(&run.moving[l]);
+        image_free(&f.levels[l]);
+        image_free(&m.levels[l]);
     }
     vsl_backend_close(&host);
     return st;

@@ -33,7 +33,12 @@ typedef struct VslAffineResult {
     /* Mean over the overlap at the finest level used, higher is better (SSD: negative); before: at `initial` or at the
      * headers' identity, NAN when the images do not overlap there. */
     double similarity_before, similarity_after;
-    int iterations;
+    /* The images are also aligned the other way, moving to fixed, up to the level before the finest. Mean distance
+     * between a point of the fixed object and where the two maps lead it, there and back, mm: of a good pair a fraction
+     * of that level's voxel, of a lost one often large. NAN when too little of the moving image is met, and for a rigid
+     * motion of `initial`. radius_mm: root mean square distance of the fixed object from its centre, for comparison. */
+    double disagreement_mm, radius_mm;
+    int iterations; /* of both */
     double seconds;
 } VslAffineResult;
 

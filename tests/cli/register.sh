@@ -64,5 +64,14 @@ outputs="0GenericAffine.mat 1Warp.nii.gz 1InverseWarp.nii.gz Warped.nii.gz Inver
     check "but an affine, a picture and a report" [ -s d_0GenericAffine.mat -a -s d_Report.png -a -s d_Report.json ]
     exits 0 "$vesal" register $in --fixed fixed.nii.gz --moving moving.nii.gz --metric ssd --stages lddmm --out e_ -q
     check "two channels are read" grep -q '"metric": "ssd"' e_Report.json
+
+    # a chest has no place in a jaw: each direction finds another one
+    for view in chest panoramic; do
+        exits 0 "$vesal" phantom --modality radiograph --view $view --subjects 1 --size 64,64 --out $view -q
+    done
+    film=sub-01/ses-01/xray/sub-01_ses-01_xray.png
+    exits 0 "$vesal" register --fixed chest/$film --moving panoramic/$film --stages rigid,affine --linear-metric ssd --out f_
+    says "aligned from moving to fixed image the map is another one"
+    check "the report has disagreement_mm" [ -n "$(number f_Report.json disagreement_mm)" ]
 }
 verdict

@@ -177,6 +177,7 @@ TEST(a_known_map_comes_back_in_every_metric)
             CHECK_OK(vsl_affine_register(&r, &f, &m, NULL, NULL, NULL, (VslLinearKind)kind, &opt, be));
             CHECK_NEAR(difference(&r.affine, truth), 0, tolerance[metric][kind], "mm");
             CHECK(r.similarity_after > r.similarity_before);
+            CHECK(r.disagreement_mm < r.radius_mm / 8);
             if (kind == VSL_LINEAR_RIGID) {
                 CHECK_NEAR(vsl_affine_det(&r.affine), 1, 1e-6, "a rotation, float parameters");
             }
@@ -200,24 +201,33 @@ TEST(a_head_turned_by_45_degrees_and_far_away_is_found)
     CHECK_OK(vsl_affine_register(&r, &f, &m, NULL, NULL, NULL, VSL_LINEAR_AFFINE, NULL, be));
     CHECK_NEAR(difference(&r.affine, &truth), 0, 0.1, "mm");
     CHECK(isnan(r.similarity_before));
+    CHECK(r.disagreement_mm < 2);
+    CHECK_OK(vsl_affine_register(&r, &f, &m, NULL, NULL, &truth, VSL_LINEAR_RIGID, NULL, be));
+    CHECK(isnan(r.disagreement_mm)); /* a rigid motion of a map that is none has no inverse of its kind */
     vsl_volume_free(&f);
     vsl_volume_free(&m);
     vsl_backend_close(&be);
 }
 
-/* A flat picture of blobs that has nothing to do with one of another seed. */
+/* Adds to 64x64 pixels blobs that have nothing to do with those of another seed, turned about the middle. */
+static void add_blobs(VslVolume *v, uint64_t seed, double weight, double angle)
+{
+    for (uint64_t b = 0; b < 25 && v->data; b++) {
+        const double at[2] = {64 * vsl_random_uniform(seed, 0, b) - 31.5, 64 * vsl_random_uniform(seed, 1, b) - 31.5};
+        const double c[2] = {cos(angle) * at[0] - sin(angle) * at[1], sin(angle) * at[0] + cos(angle) * at[1]};
+        const double width = 2 + 6 * vsl_random_uniform(seed, 2, b), height = vsl_random_uniform(seed, 3, b) - 0.3;
+        for (int64_t p = 0; p < vsl_grid_voxels(&v->grid); p++) {
+            const double d2 = pow((double)(p % 64) - 31.5 - c[0], 2) + pow((double)(p / 64) - 31.5 - c[1], 2);
+            v->data[p] += (float)(weight * height * exp(-0.5 * d2 / (width * width)));
+        }
+    }
+}
+
 static VslVolume blobs(const VslGrid *g, uint64_t seed)
 {
     VslVolume v = {0};
     CHECK_OK(vsl_volume_new(&v, g, 1));
-    for (uint64_t b = 0; b < 25 && v.data; b++) {
-        const double c[2] = {64 * vsl_random_uniform(seed, 0, b), 64 * vsl_random_uniform(seed, 1, b)};
-        const double width = 2 + 6 * vsl_random_uniform(seed, 2, b), height = vsl_random_uniform(seed, 3, b) - 0.3;
-        for (int64_t p = 0; p < vsl_grid_voxels(g); p++) {
-            const double d2 = pow((double)(p % 64) - c[0], 2) + pow((double)(p / 64) - c[1], 2);
-            v.data[p] += (float)(height * exp(-0.5 * d2 / (width * width)));
-        }
-    }
+    add_blobs(&v, seed, 1, 0);
     return v;
 }
 
@@ -258,6 +268,42 @@ TEST(the_result_is_as_alike_as_the_start_and_the_images_do_not_part)
         vsl_volume_free(&f);
         vsl_volume_free(&m);
     }
+    vsl_backend_close(&be);
+}
+
+/* Turned so far, and with so much that only one of the two shows, one direction alone finds 40 of them. */
+TEST(what_one_direction_loses_the_other_may_find_and_disagreement_tells_the_lost)
+{
+    enum { PAIRS = 60 };
+    VslBackend *be = NULL;
+    const VslGrid g = vsl_grid_centred((int64_t[3]){64, 64, 1}, (double[3]){1, 1, 1});
+    int found = 0, found_but_apart = 0, lost_but_together = 0;
+    CHECK_OK(vsl_backend_open(&be, "cpu", 2));
+    for (uint64_t pair = 0; pair < PAIRS; pair++) {
+        const double angle = 1.2 * (2 * vsl_random_uniform(5, 0, pair) - 1);
+        VslVolume f = blobs(&g, 3 * pair), m = {0};
+        VslAffineResult r = {0};
+        CHECK_OK(vsl_volume_new(&m, &g, 1));
+        add_blobs(&m, 3 * pair, 1, angle);
+        add_blobs(&f, 3 * pair + 1, 0.7, 0);
+        add_blobs(&m, 3 * pair + 2, 0.7, 0);
+        CHECK_OK(vsl_affine_register(&r, &f, &m, NULL, NULL, NULL, VSL_LINEAR_RIGID, NULL, be));
+        /* the grid's first axis points to the left, its second to the back, so the sense of turning stays */
+        const double off = hypot(r.affine.m[0][0] - cos(angle), r.affine.m[1][0] - sin(angle)) * 20 +
+                           hypot(r.affine.m[0][3], r.affine.m[1][3]);
+        const int is_found = off<4, is_apart = r.disagreement_mm> r.radius_mm / 8;
+        CHECK(r.radius_mm > 10 && r.radius_mm < 40);
+        found += is_found;
+        found_but_apart += is_found && is_apart;
+        lost_but_together += !is_found && !is_apart;
+        vsl_volume_free(&f);
+        vsl_volume_free(&m);
+    }
+    printf("of %d turned pairs %d found, of which %d apart; of the lost %d together\n", PAIRS, found, found_but_apart,
+           lost_but_together);
+    CHECK(found >= 45);
+    CHECK(found_but_apart < found / 2);
+    CHECK(lost_but_together < (PAIRS - found) / 2);
     vsl_backend_close(&be);
 }
 
@@ -402,6 +448,7 @@ int main(void)
     RUN(a_known_map_comes_back_in_every_metric);
     RUN(a_head_turned_by_45_degrees_and_far_away_is_found);
     RUN(the_result_is_as_alike_as_the_start_and_the_images_do_not_part);
+    RUN(what_one_direction_loses_the_other_may_find_and_disagreement_tells_the_lost);
     RUN(masks_hide_what_does_not_match);
     RUN(flat_images_move_within_their_plane);
     RUN(threads_do_not_change_a_bit_and_the_caller_may_stop);
