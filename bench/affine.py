@@ -35,7 +35,9 @@ SEEN = ("right_lung", "left_lung", "heart")
 PAGE = """# Rigid and affine alignment
 
 Made by `./run bench affine` on {date}, {cpu}, {threads} threads. No deformation, and no start but the headers: the linear
-stages alone, judged by labels that no program sees. A pair is lost when structures hardly meet afterwards.
+stages alone, judged by labels that no program sees. A pair is lost when structures hardly meet afterwards. Warned
+of: its [report](report-numbers.md#the-linear-stages), which does not know these labels either, says that aligned the other
+way the map is another one.
 {heads}
 ## Simulated chest films
 

@@ -307,6 +307,27 @@ TEST(what_one_direction_loses_the_other_may_find_and_disagreement_tells_the_lost
     vsl_backend_close(&be);
 }
 
+/* From the thinner one there is no way back: too little of the head is met. */
+TEST(a_slab_finds_its_place_in_a_whole_head)
+{
+    VslBackend *be = NULL;
+    const VslGrid head = large_grid();
+    const VslAffine identity = vsl_affine_identity(), truth = known(0.1, 0, 5);
+    CHECK_OK(vsl_backend_open(&be, "cpu", 2));
+    VslVolume m = picture(&head, &truth, 1, 0);
+    for (int64_t slices = 3; slices <= 7; slices += 4) {
+        const VslGrid slab = test_grid(48, 48, slices, 3.2, 3.6, -4.0, 0.3, 0);
+        VslVolume f = picture(&slab, &identity, 1, 0);
+        VslAffineResult r = {0};
+        CHECK_OK(vsl_affine_register(&r, &f, &m, NULL, NULL, NULL, VSL_LINEAR_RIGID, NULL, be));
+        CHECK_NEAR(difference(&r.affine, &truth), 0, 1, "mm");
+        CHECK(slices == 3 ? isnan(r.disagreement_mm) : r.disagreement_mm < 2);
+        vsl_volume_free(&f);
+    }
+    vsl_volume_free(&m);
+    vsl_backend_close(&be);
+}
+
 TEST(masks_hide_what_does_not_match)
 {
     VslBackend *be = NULL;
@@ -449,6 +470,7 @@ int main(void)
     RUN(a_head_turned_by_45_degrees_and_far_away_is_found);
     RUN(the_result_is_as_alike_as_the_start_and_the_images_do_not_part);
     RUN(what_one_direction_loses_the_other_may_find_and_disagreement_tells_the_lost);
+    RUN(a_slab_finds_its_place_in_a_whole_head);
     RUN(masks_hide_what_does_not_match);
     RUN(flat_images_move_within_their_plane);
     RUN(threads_do_not_change_a_bit_and_the_caller_may_stop);
