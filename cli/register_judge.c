@@ -103,6 +103,12 @@ static VSL_PRINTF(3, 4) void add_reason(Verdict *v, Light light, const char *fmt
  * apart, of 1200 pairs of films 7 to 12 in a hundred, among them nine of nine lost by MI, seven of nine by LNCC. */
 static void judge_linear(Verdict *v, const VslAffineResult *last)
 {
+    const double factor = vsl_affine_det(&last->affine);
+    if (!(factor > 0)) {
+        add_reason(v, LIGHT_RED, "the affine mirrors or flattens space: volume factor %.3g", factor);
+    } else if (factor < 0.25 || factor > 4) {
+        add_reason(v, LIGHT_YELLOW, "the affine changes volume by a factor of %.3g", factor);
+    }
     if (last->disagreement_mm > last->radius_mm / 8) {
         add_reason(v, LIGHT_YELLOW, "aligned from moving to fixed image the map is another one, by %.1f mm",
                    last->disagreement_mm);

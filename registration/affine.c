@@ -407,6 +407,14 @@ out:
     return st;
 }
 
+/* No more than four times larger or smaller than where it began: the inverse of a map that collapsed is worth nothing.
+ */
+static int is_of_size(const VslAffine *a, const VslAffine *start)
+{
+    const double factor = vsl_affine_det(a) / vsl_affine_det(start);
+    return factor > 0.25 && factor < 4;
+}
+
 /* Goes on from the inverse of what the way back found if that makes the images more alike both ways. */
 static VslStatus compare(Run *there, Run *back)
 {
@@ -415,11 +423,11 @@ static VslStatus compare(Run *there, Run *back)
     double energy, of_best, of_other;
     VSL_TRY(vsl_affine_invert(&other, &back->best));
     VSL_TRY(energy_of(&energy, there, &other));
-    if (isfinite(energy)) {
+    if (isfinite(energy) && is_of_size(&other, &there->starts[0])) {
         VSL_TRY(descend(&energy, &other, there, there->kind, there->opt->iterations));
         VSL_TRY(energy_both_ways(&of_best, there, back, &there->best));
         VSL_TRY(energy_both_ways(&of_other, there, back, &other));
-        if (isfinite(of_best) && of_other < of_best) {
+        if (isfinite(of_best) && of_other < of_best && is_of_size(&other, &there->starts[0])) {
             there->best = other;
         }
     }

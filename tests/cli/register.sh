@@ -72,6 +72,10 @@ outputs="0GenericAffine.mat 1Warp.nii.gz 1InverseWarp.nii.gz Warped.nii.gz Inver
     film=sub-01/ses-01/xray/sub-01_ses-01_xray.png
     exits 0 "$vesal" register --fixed chest/$film --moving panoramic/$film --stages rigid,affine --linear-metric ssd --out f_
     says "aligned from moving to fixed image the map is another one"
+    printf '#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\n%s\n%s\n' \
+        'Parameters: -1 0 0 0 1 0 0 0 1 63 0 0' 'FixedParameters: 0 0 0' >mirror.txt
+    exits 0 "$vesal" register --fixed chest/$film --moving chest/$film --initial mirror.txt --stages affine --out g_
+    says "red: the affine mirrors or flattens space"
     check "the report has disagreement_mm" [ -n "$(number f_Report.json disagreement_mm)" ]
 }
 verdict
