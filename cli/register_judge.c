@@ -99,8 +99,7 @@ static VSL_PRINTF(3, 4) void add_reason(Verdict *v, Light light, const char *fmt
     va_end(args);
 }
 
-/* An eighth of the object's radius: of 40 pairs of heads (MI) the two lost ones and two of the others were further
- * apart, of 1200 pairs of films 7 to 12 in a hundred, among them nine of nine lost by MI, seven of nine by LNCC. */
+/* An eighth of the object's radius: docs/affine.md counts the lost pairs, and the others, that are warned of so. */
 static void judge_linear(Verdict *v, const VslAffineResult *last)
 {
     const double factor = vsl_affine_det(&last->affine);

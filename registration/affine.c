@@ -255,16 +255,13 @@ out:
     return st;
 }
 
-/* Descends from a map and keeps what is found if it is better than the best. */
+/* Descends from a map of finite energy and keeps what is found if it is better than the best. */
 static VslStatus try_from(Run *run, const VslAffine *map)
 {
     VslStatus st = VSL_OK;
     VslAffine a = *map;
     double energy;
-    VSL_TRY(energy_of(&energy, run, &a));
-    if (isfinite(energy)) {
-        VSL_TRY(descend(&energy, &a, run, run->kind, run->opt->iterations));
-    }
+    VSL_TRY(descend(&energy, &a, run, run->kind, run->opt->iterations));
     if (energy < run->energy) {
         run->energy = energy;
         run->best = a;
@@ -281,7 +278,9 @@ static VslStatus improve(Run *run)
     double begun, energy;
     VSL_TRY(energy_of(&begun, run, &from));
     run->energy = INFINITY;
-    VSL_TRY(try_from(run, &from));
+    if (isfinite(begun)) {
+        VSL_TRY(try_from(run, &from));
+    }
     for (int t = 0; t < run->start_count; t++) {
         VSL_TRY(energy_of(&energy, run, &run->starts[t]));
         if (energy < begun) {
